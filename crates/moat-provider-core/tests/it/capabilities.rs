@@ -1,0 +1,738 @@
+//! One provider with every capability, driven through `dyn` as a host does.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{HeaderName, Request, Response, StatusCode, request};
+use moat_provider_core::*;
+use time::OffsetDateTime;
+
+use crate::support::{credential, host_context, key, now_or_never, path, run_builder};
+
+const SESSION: SecretName = SecretName::from_static("session");
+
+#[derive(Clone, Debug)]
+pub(crate) struct Everything {
+    name: ProviderName,
+    #[expect(dead_code, reason = "shows in Debug")]
+    mode: &'static str,
+    minted: [SecretName; 1],
+    options: [GrantOption; 1],
+    files: [HostFile; 1],
+}
+
+impl Default for Everything {
+    fn default() -> Self {
+        Self::configured("plain")
+    }
+}
+
+impl Everything {
+    pub(crate) fn configured(mode: &'static str) -> Self {
+        Self {
+            name: ProviderName::from_static("everything"),
+            mode,
+            minted: [SESSION],
+            options: [GrantOption::switch("fast", "is quick")],
+            files: [HostFile::new("settings").at(HostDir::Home, ".settings")],
+        }
+    }
+}
+
+fn shape() -> PlaceholderShape {
+    PlaceholderShape::prefixed("all_", Alphabet::LowerHex, 32)
+}
+
+impl Provider for Everything {
+    fn name(&self) -> &ProviderName {
+        &self.name
+    }
+    fn as_credential(&self) -> Option<&dyn CredentialProvider> {
+        Some(self)
+    }
+    fn as_agent(&self) -> Option<&dyn AgentProvider> {
+        Some(self)
+    }
+    fn as_endpoint(&self) -> Option<&dyn EndpointProvider> {
+        Some(self)
+    }
+    fn as_refreshable(&self) -> Option<&dyn RefreshableProvider> {
+        Some(self)
+    }
+    fn as_revocable(&self) -> Option<&dyn RevocableProvider> {
+        Some(self)
+    }
+    fn as_minting(&self) -> Option<&dyn MintingProvider> {
+        Some(self)
+    }
+    fn as_run_stopped_hook(&self) -> Option<&dyn RunStoppedHook> {
+        Some(self)
+    }
+    fn as_describable(&self) -> Option<&dyn DescribableProvider> {
+        Some(self)
+    }
+}
+
+impl CredentialProvider for Everything {
+    fn grant_options(&self) -> &[GrantOption] {
+        &self.options
+    }
+
+    fn check_qualifier(&self, qualifier: &str) -> Result<()> {
+        if qualifier == "ok" { Ok(()) } else { Err(Error::invalid("only ok")) }
+    }
+
+    fn grant<'a>(
+        &'a self,
+        cx: &'a GrantContext,
+        request: &'a GrantRequest,
+    ) -> BoxFuture<'a, Result<Credential, GrantError>> {
+        Box::pin(async move {
+            let token = cx.terminal().ask_secret("Token").await;
+            let token = token.map_err(|error| error.in_grant_of(&self.name))?;
+            Ok(Credential::builder(request.key().clone(), token, cx.host().clock().now()).build())
+        })
+    }
+
+    fn configure_proxy(
+        &self,
+        proxy: &mut dyn ProxyConfigurer,
+        credential: &CredentialInfo,
+        run: &RunContext,
+    ) -> Result<()> {
+        let target = Target::host("api.example")?;
+        let placeholder = run.placeholder(credential.key(), "token", &shape())?;
+        let secret = SecretRef::token(credential.key());
+        proxy.credential(
+            CredentialRule::new(target.clone(), AUTHORIZATION, HeaderTemplate::Bearer, secret)
+                .placeholder(placeholder.clone()),
+        );
+        proxy.sign(SigningRule::new(
+            target.under("/signed")?,
+            credential.key(),
+            [SESSION],
+            placeholder,
+            Arc::new(Signer),
+        ));
+        Ok(())
+    }
+
+    fn issuing_endpoints(&self, _: &CredentialInfo) -> Result<IssuingEndpoints> {
+        Ok(IssuingEndpoints::none("the example has none"))
+    }
+
+    fn container_env(
+        &self,
+        credentials: &[&CredentialInfo],
+        run: &RunContext,
+    ) -> Result<Vec<EnvVar>> {
+        let var = |info: &&CredentialInfo| {
+            let name = if run.is_default(info.key()) { "DEFAULT" } else { "OTHER" };
+            EnvVar::new(name, run.placeholder(info.key(), "token", &shape())?.as_str())
+        };
+        credentials.iter().map(var).collect()
+    }
+
+    fn container_mounts(&self, _: &[&CredentialInfo], run: &RunContext) -> Result<ContainerMounts> {
+        let mut mounts = ContainerMounts::default();
+        if run.host_file(&self.files[0]).is_some() {
+            mounts.files.push(StagedFile::new(run.home().join(".settings")?, "chosen"));
+        }
+        Ok(mounts)
+    }
+
+    fn host_files(&self) -> &[HostFile] {
+        &self.files
+    }
+
+    fn upgrade_record(&self, record: &mut CredentialRecord) -> Result<()> {
+        record.lift_secret("session", SESSION);
+        Ok(())
+    }
+
+    fn implied_dependencies(&self) -> &[&'static str] {
+        &["tool"]
+    }
+}
+
+#[derive(Debug)]
+struct Signer;
+
+impl RequestSigner for Signer {
+    fn claims(&self) -> &[HeaderName] {
+        &[AUTHORIZATION]
+    }
+
+    fn sign(
+        &self,
+        head: &mut request::Parts,
+        secrets: &Secrets,
+        now: OffsetDateTime,
+    ) -> Result<BodySigning> {
+        secrets.require(&SESSION)?;
+        let stamp = now.unix_timestamp();
+        head.headers.insert("x-signed-at", stamp.into());
+        match head.uri.path() {
+            "/head" => Ok(BodySigning::HeadOnly),
+            "/whole" => Ok(BodySigning::Whole {
+                limit: 10,
+                finish: Box::new(|body, head| {
+                    head.headers.insert("x-length", body.len().into());
+                    Ok(())
+                }),
+            }),
+            _ => Ok(BodySigning::Stream(Box::new(Chunks(0)))),
+        }
+    }
+}
+
+struct Chunks(usize);
+
+impl BodySigner for Chunks {
+    fn data(&mut self, chunk: Bytes) -> Result<Bytes> {
+        self.0 += chunk.len();
+        Ok(chunk)
+    }
+
+    fn end(&mut self) -> Result<Bytes> {
+        Ok(self.0.to_string().into())
+    }
+}
+
+impl RefreshableProvider for Everything {
+    fn can_refresh(&self, credential: &CredentialInfo) -> bool {
+        credential.expires_at().is_some()
+    }
+
+    fn refresh_interval(&self) -> Duration {
+        Duration::from_secs(1800)
+    }
+
+    fn refresh<'a>(
+        &'a self,
+        _: &'a HostContext,
+        credential: &'a Credential,
+    ) -> BoxFuture<'a, Result<Refreshed>> {
+        Box::pin(async move {
+            if !self.can_refresh(credential.info()) {
+                return Ok(Refreshed::Unchanged);
+            }
+            let token = Secret::new("renewed".into());
+            Ok(Refreshed::Renewed(credential.renew().token(token).expires_at(None).build()))
+        })
+    }
+}
+
+impl RevocableProvider for Everything {
+    fn revocation(&self, _: &CredentialInfo) -> Revocation {
+        Revocation::Manual { instructions: "on the vendor's page".into() }
+    }
+
+    fn revoke<'a>(&'a self, _: &'a HostContext, _: &'a Credential) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Err(Error::new(ErrorKind::Unsupported, "no API")) })
+    }
+}
+
+impl MintingProvider for Everything {
+    fn minted_secrets(&self) -> &[SecretName] {
+        &self.minted
+    }
+
+    fn mint<'a>(
+        &'a self,
+        cx: &'a HostContext,
+        _: &'a Credential,
+        run: &'a RunContext,
+    ) -> BoxFuture<'a, Result<Minted>> {
+        Box::pin(async move {
+            let session = Secret::new(format!("session of {}", run.id()));
+            let expiry = cx.clock().now() + Duration::from_secs(3600);
+            Ok(Minted::new(Secrets::from_iter([(SESSION, session)]), Some(expiry)))
+        })
+    }
+}
+
+impl EndpointProvider for Everything {
+    fn register_endpoints(
+        &self,
+        router: &mut EndpointRouter,
+        credential: &CredentialInfo,
+        run: &RunContext,
+    ) -> Result<()> {
+        let token = run.placeholder(credential.key(), "endpoint", &shape())?;
+        router.get("/session", AUTHORIZATION, token, Arc::new(SessionEndpoint))
+    }
+}
+
+#[derive(Debug)]
+struct SessionEndpoint;
+
+impl EndpointHandler for SessionEndpoint {
+    #[expect(clippy::disallowed_methods, reason = "an endpoint serves the minted secret")]
+    fn call<'a>(&'a self, call: EndpointCall<'a>) -> BoxFuture<'a, Response<Bytes>> {
+        Box::pin(async move {
+            match call.secrets.current().await {
+                Ok((secrets, expires_at)) => {
+                    let left = expires_at.map(|at| at - call.clock.now()).unwrap_or_default();
+                    let session = secrets.require(&SESSION).unwrap().expose().to_owned();
+                    Response::new(format!("{session}, {} s", left.whole_seconds()).into())
+                }
+                Err(_) => {
+                    let mut response = Response::new(Bytes::new());
+                    *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                    response
+                }
+            }
+        })
+    }
+}
+
+impl RunStoppedHook for Everything {
+    fn on_run_stopped<'a>(
+        &'a self,
+        _: &'a HostContext,
+        run: &'a RunStoppedContext,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>>> {
+        Box::pin(async move {
+            let seconds = (run.stopped_at - run.started_at).whole_seconds();
+            let mut meta = run.state.clone();
+            meta.insert("seconds".into(), seconds.to_string());
+            meta.insert("workspace".into(), run.workspace.display().to_string());
+            meta.insert("run".into(), run.run.to_string());
+            Ok(meta)
+        })
+    }
+}
+
+impl DescribableProvider for Everything {
+    fn description(&self) -> &str {
+        "An example of everything"
+    }
+
+    fn source(&self) -> ProviderSource {
+        ProviderSource::Custom
+    }
+}
+
+impl AgentProvider for Everything {
+    fn select_grants(
+        &self,
+        named: &[CredentialKey],
+        stored: &[CredentialKey],
+    ) -> Result<Vec<CredentialKey>> {
+        let mine = |keys: &[CredentialKey]| -> Vec<_> {
+            keys.iter().filter(|key| key.provider() == &self.name).cloned().collect()
+        };
+        match (mine(named), mine(stored)) {
+            (named, _) if !named.is_empty() => Ok(named),
+            (_, stored) if stored.len() == 1 => Ok(stored),
+            (_, stored) if stored.is_empty() => {
+                Err(Error::new(ErrorKind::CredentialNotFound, "nothing is granted")
+                    .with_hint("moat grant everything"))
+            }
+            _ => Err(Error::new(ErrorKind::Conflict, "several would do")),
+        }
+    }
+
+    fn prepare_container<'a>(
+        &'a self,
+        _: &'a HostContext,
+        opts: &'a PrepareOpts,
+    ) -> BoxFuture<'a, Result<ContainerConfig>> {
+        Box::pin(async move {
+            let mut config = ContainerConfig::default();
+            let home = opts.run.home();
+            let servers = format!("{:?}", opts.mcp_servers.keys());
+            config.files.push(StagedFile::new(home.join("mcp")?, servers));
+            config
+                .files
+                .push(StagedFile::new(home.join("AGENT.md")?, opts.runtime_context.clone()));
+            config.env.push(EnvVar::new("AGENT_GRANTS", opts.credentials.len().to_string())?);
+            config.mounts.push(MountConfig::new(
+                MountSource::PrivateToWorkspace("sessions".into()),
+                home.join(".sessions")?,
+                MountAccess::ReadWrite,
+            ));
+            config.rules.reach(Target::host("cdn.example")?);
+            config.state.insert("session".into(), "s-1".into());
+            Ok(config)
+        })
+    }
+
+    fn command(&self, launch: &Launch, config: &ContainerConfig) -> Result<Vec<String>> {
+        let mut command = vec!["agent".to_owned()];
+        match &launch.session {
+            Session::Fresh => command.push(format!("--session={}", config.state["session"])),
+            Session::Continue => command.push("--continue".into()),
+            Session::Resume(id) => command.push(format!("--resume={id}")),
+            _ => return Err(Error::new(ErrorKind::Unsupported, "no such session")),
+        }
+        if launch.mode == LaunchMode::Headless {
+            command.push("--print".into());
+        }
+        if launch.approval == Approval::Unattended {
+            command.push("--yes".into());
+        }
+        command.extend(launch.prompt.iter().flat_map(|p| ["--".to_owned(), p.clone()]));
+        Ok(command)
+    }
+
+    #[cfg(feature = "cli")]
+    fn register_cli(&self, command: clap::Command) -> clap::Command {
+        command.arg(clap::Arg::new("mode").long("mode"))
+    }
+
+    #[cfg(feature = "cli")]
+    fn from_matches(&self, matches: &clap::ArgMatches) -> Result<Option<Arc<dyn Provider>>> {
+        match matches.get_one::<String>("mode").map(String::as_str) {
+            None => Ok(None),
+            Some("fast") => Ok(Some(Arc::new(Self::configured("turbo")))),
+            Some(_) => Err(Error::invalid("--mode takes fast")),
+        }
+    }
+}
+
+/// An agent without a grant of its own, which leaves everything else as it is by default.
+#[derive(Debug)]
+pub(crate) struct AgentOnly(ProviderName);
+
+impl Default for AgentOnly {
+    fn default() -> Self {
+        Self(ProviderName::from_static("agent-only"))
+    }
+}
+
+impl Provider for AgentOnly {
+    fn name(&self) -> &ProviderName {
+        &self.0
+    }
+    fn as_agent(&self) -> Option<&dyn AgentProvider> {
+        Some(self)
+    }
+}
+
+impl AgentProvider for AgentOnly {
+    fn select_grants(
+        &self,
+        named: &[CredentialKey],
+        _: &[CredentialKey],
+    ) -> Result<Vec<CredentialKey>> {
+        Ok(named.to_vec())
+    }
+    fn prepare_container<'a>(
+        &'a self,
+        _: &'a HostContext,
+        _: &'a PrepareOpts,
+    ) -> BoxFuture<'a, Result<ContainerConfig>> {
+        Box::pin(async { Ok(ContainerConfig::default()) })
+    }
+    fn command(&self, _: &Launch, _: &ContainerConfig) -> Result<Vec<String>> {
+        Ok(vec!["agent".into()])
+    }
+}
+
+fn everything() -> Arc<dyn Provider> {
+    Arc::new(Everything::default())
+}
+
+fn run() -> Arc<RunContext> {
+    let info = credential("everything", "t").info().clone();
+    Arc::new(
+        run_builder("r1")
+            .workspace(path("/workspace"))
+            .endpoint_base("http://127.0.0.1:8080")
+            .default_grant(info.key().clone())
+            .grant(info)
+            .build(),
+    )
+}
+
+#[test]
+fn capabilities_are_what_the_accessors_say() {
+    let (all, agent) = (everything(), AgentOnly::default());
+    let count = |provider: &dyn Provider| {
+        [
+            provider.as_credential().is_some(),
+            provider.as_agent().is_some(),
+            provider.as_endpoint().is_some(),
+            provider.as_refreshable().is_some(),
+            provider.as_revocable().is_some(),
+            provider.as_minting().is_some(),
+            provider.as_run_stopped_hook().is_some(),
+            provider.as_describable().is_some(),
+        ]
+        .iter()
+        .filter(|there| **there)
+        .count()
+    };
+    assert_eq!((count(&*all), count(&agent)), (8, 1));
+}
+
+#[test]
+fn a_grant_without_a_terminal_says_so() {
+    let all = everything();
+    let cx = GrantContext::builder(host_context()).build();
+    let request = GrantRequest::new(key("everything"));
+    let error = now_or_never(all.as_credential().unwrap().grant(&cx, &request)).unwrap_err();
+    assert_eq!((error.kind(), error.provider()), (ErrorKind::PortMissing, all.name()));
+    assert!(error.hint().is_some());
+}
+
+#[test]
+fn rules_and_staging_are_data() {
+    let (all, run) = (everything(), run());
+    let provider = all.as_credential().unwrap();
+    let info = &run.grants()[0];
+    let mut rules = ProxyRules::default();
+    provider.configure_proxy(&mut rules, info, &run).unwrap();
+    rules.check_conflicts().unwrap();
+    let env = provider.container_env(&[info], &run).unwrap();
+    assert_eq!(env[0].name(), "DEFAULT");
+    assert_eq!(env[0].value(), rules.credentials()[0].placeholders()[0].as_str());
+    assert!(provider.issuing_endpoints(info).unwrap().absence().is_some());
+    assert_eq!(provider.implied_dependencies(), ["tool"]);
+    assert_eq!(provider.grant_options()[0].help(), "is quick");
+    assert_eq!(run.grants_of(all.name()).count(), 1);
+    assert_eq!((run.workspace().as_str(), run.id().as_str()), ("/workspace", "r1"));
+    assert!(provider.container_mounts(&[info], &run).unwrap().files.is_empty());
+    let file = &provider.host_files()[0];
+    let run = run_builder("r1").host_file(file, Secret::new("{}".into())).build();
+    assert_eq!(provider.container_mounts(&[info], &run).unwrap().files.len(), 1);
+}
+
+#[test]
+fn the_defaults_take_no_qualifier_and_leave_records_alone() {
+    #[derive(Debug)]
+    struct Plain(ProviderName);
+    impl Provider for Plain {
+        fn name(&self) -> &ProviderName {
+            &self.0
+        }
+    }
+    impl CredentialProvider for Plain {
+        fn grant<'a>(
+            &'a self,
+            _: &'a GrantContext,
+            _: &'a GrantRequest,
+        ) -> BoxFuture<'a, Result<Credential, GrantError>> {
+            Box::pin(async { Err(Error::invalid("no").in_grant_of(&self.0)) })
+        }
+        fn configure_proxy(
+            &self,
+            _: &mut dyn ProxyConfigurer,
+            _: &CredentialInfo,
+            _: &RunContext,
+        ) -> Result<()> {
+            Ok(())
+        }
+        fn issuing_endpoints(&self, _: &CredentialInfo) -> Result<IssuingEndpoints> {
+            Ok(IssuingEndpoints::none("none"))
+        }
+    }
+    let plain: &dyn CredentialProvider = &Plain(ProviderName::from_static("plain"));
+    let error = plain.check_qualifier("repo").unwrap_err();
+    assert_eq!((error.kind(), error.hint()), (ErrorKind::InvalidInput, Some("write plain")));
+    assert!(error.message().contains("\"repo\""), "{error}");
+    let mut record = CredentialRecord::from(&credential("plain", "t"));
+    plain.upgrade_record(&mut record).unwrap();
+    assert!(plain.container_env(&[], &run()).unwrap().is_empty());
+    assert_eq!(plain.container_mounts(&[], &run()).unwrap(), ContainerMounts::default());
+    assert!(plain.grant_options().is_empty() && plain.host_files().is_empty());
+    assert!(plain.implied_dependencies().is_empty() && plain.as_refreshable().is_none());
+}
+
+#[test]
+fn a_record_is_upgraded() {
+    let all = everything();
+    let old = credential("everything", "t").renew().metadata("session", "s").build();
+    let mut record = CredentialRecord::from(&old);
+    all.as_credential().unwrap().upgrade_record(&mut record).unwrap();
+    assert!(record.metadata().is_empty() && record.secrets().contains_key(&SESSION));
+}
+
+#[test]
+fn a_refresh_renews_or_leaves_alone() {
+    let (all, cx) = (everything(), host_context());
+    let provider = all.as_refreshable().unwrap();
+    let fixed = credential("everything", "t");
+    let unchanged = now_or_never(provider.refresh(&cx, &fixed)).unwrap();
+    assert!(matches!(unchanged, Refreshed::Unchanged));
+    let expiring = fixed.renew().expires_at(OffsetDateTime::UNIX_EPOCH).build();
+    let Refreshed::Renewed(next) = now_or_never(provider.refresh(&cx, &expiring)).unwrap() else {
+        panic!("renewed")
+    };
+    assert_eq!(next.key(), fixed.key());
+    assert!(next.token().same_as(&Secret::new("renewed".into())));
+    assert_eq!(provider.refresh_interval(), Duration::from_secs(1800));
+}
+
+#[test]
+fn a_revocation_says_what_is_possible() {
+    let (all, cx) = (everything(), host_context());
+    let provider = all.as_revocable().unwrap();
+    let token = credential("everything", "t");
+    assert!(matches!(provider.revocation(token.info()), Revocation::Manual { .. }));
+    let error = now_or_never(provider.revoke(&cx, &token)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[derive(Debug)]
+struct Source(Option<Minted>);
+
+impl SecretSource for Source {
+    fn current(&self) -> BoxFuture<'_, Result<(Secrets, Option<OffsetDateTime>)>> {
+        Box::pin(async {
+            match &self.0 {
+                Some(minted) => Ok((minted.secrets().clone(), minted.expires_at())),
+                None => Err(Error::new(ErrorKind::Offline, "no session")),
+            }
+        })
+    }
+}
+
+#[test]
+fn what_is_minted_is_served_and_signs() {
+    let (all, cx, run) = (everything(), host_context(), run());
+    let (provider, token) = (all.as_minting().unwrap(), credential("everything", "t"));
+    let minted = now_or_never(provider.mint(&cx, &token, &run)).unwrap();
+    let names: Vec<_> = minted.secrets().names().cloned().collect();
+    assert_eq!(names, provider.minted_secrets());
+    now_or_never(provider.revoke_minted(&cx, &token, minted.secrets())).unwrap();
+
+    let mut router = EndpointRouter::default();
+    all.as_endpoint().unwrap().register_endpoints(&mut router, token.info(), &run).unwrap();
+    let inside = run.placeholder(token.key(), "endpoint", &shape()).unwrap();
+    let request = Request::builder().uri("/session").header(AUTHORIZATION, inside.as_str());
+    let request = request.body(Bytes::new()).unwrap();
+    let handler = router.find(&request).unwrap();
+    let answer = |source: &Source| {
+        let call = EndpointCall::new(request.clone(), source, &**cx.clock());
+        now_or_never(handler.call(call))
+    };
+    assert_eq!(answer(&Source(Some(minted.clone()))).body(), "session of r1, 3600 s");
+    assert_eq!(answer(&Source(None)).status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        run.endpoint_url(token.key(), "/session").unwrap(),
+        "http://127.0.0.1:8080/everything/session"
+    );
+    let error = run_builder("r").build().endpoint_url(token.key(), "/session").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PortMissing);
+
+    let mut rules = ProxyRules::default();
+    all.as_credential().unwrap().configure_proxy(&mut rules, token.info(), &run).unwrap();
+    let rule = &rules.signers()[0];
+    assert_eq!(rule.secrets().next().unwrap().name(), &SESSION);
+    let sign = |path: &str, secrets: &Secrets| {
+        let (mut head, ()) = Request::builder().uri(path).body(()).unwrap().into_parts();
+        let body = rule.signer().sign(&mut head, secrets, cx.clock().now());
+        (head, body)
+    };
+    assert!(sign("/head", &Secrets::default()).1.is_err());
+    let (head, body) = sign("/head", minted.secrets());
+    assert!(matches!(body.unwrap(), BodySigning::HeadOnly));
+    assert_eq!(head.headers["x-signed-at"], "0");
+    let (mut head, body) = sign("/whole", minted.secrets());
+    let BodySigning::Whole { limit: 10, finish } = body.unwrap() else { panic!("whole") };
+    finish(b"abc", &mut head).unwrap();
+    assert_eq!(head.headers["x-length"], "3");
+    let (_, body) = sign("/stream", minted.secrets());
+    let BodySigning::Stream(mut stream) = body.unwrap() else { panic!("stream") };
+    assert_eq!(stream.data("abcd".into()).unwrap(), "abcd");
+    assert_eq!(stream.end().unwrap(), "4");
+}
+
+#[test]
+fn a_hook_returns_what_to_keep() {
+    let (all, cx) = (everything(), host_context());
+    let start = OffsetDateTime::UNIX_EPOCH;
+    let mut stopped = RunStoppedContext::new(
+        "r1".parse().unwrap(),
+        PathBuf::from("/w"),
+        start,
+        start + Duration::from_secs(5),
+    );
+    stopped.state.insert("session".into(), "s-1".into());
+    let hook = all.as_run_stopped_hook().unwrap();
+    let meta = now_or_never(hook.on_run_stopped(&cx, &stopped)).unwrap();
+    let expected = [("run", "r1"), ("seconds", "5"), ("session", "s-1"), ("workspace", "/w")];
+    assert!(meta.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected));
+}
+
+#[test]
+fn a_provider_describes_itself() {
+    let all = everything();
+    let describable = all.as_describable().unwrap();
+    assert_eq!(describable.description(), "An example of everything");
+    assert_eq!(describable.source().to_string(), "custom");
+    assert_eq!(ProviderSource::Builtin.to_string(), "builtin");
+}
+
+#[test]
+fn an_agent_chooses_its_grants() {
+    let all = everything();
+    let agent = all.as_agent().unwrap();
+    let (own, second, other) = (key("everything"), key("everything:ok"), key("github"));
+    let select = |named: &[&CredentialKey], stored: &[&CredentialKey]| {
+        let owned = |keys: &[&CredentialKey]| keys.iter().copied().cloned().collect::<Vec<_>>();
+        agent.select_grants(&owned(named), &owned(stored))
+    };
+    assert_eq!(select(&[&other, &own], &[&second]).unwrap(), std::slice::from_ref(&own));
+    assert_eq!(select(&[&other], &[&other, &second]).unwrap(), std::slice::from_ref(&second));
+    let missing = select(&[], &[&other]).unwrap_err();
+    assert_eq!(missing.hint(), Some("moat grant everything"));
+    assert_eq!(select(&[], &[&own, &second]).unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[test]
+fn an_agent_prepares_its_container_and_starts() {
+    let (all, cx) = (everything(), host_context());
+    let agent = all.as_agent().unwrap();
+    let mut opts = PrepareOpts::new(run(), vec![credential("everything", "hunter2")]);
+    opts.runtime_context = "# Context".into();
+    let remote = McpServerConfig::Remote {
+        url: "https://mcp.example".into(),
+        headers: BTreeMap::new(),
+        grant: Some(key("oauth:notion")),
+    };
+    opts.mcp_servers.insert("notion".into(), remote);
+    assert!(!format!("{opts:?}").contains("hunter2"));
+    let config = now_or_never(agent.prepare_container(&cx, &opts)).unwrap();
+    assert_eq!((config.env.len(), config.mounts.len(), config.files.len()), (1, 1, 2));
+    assert_eq!(config.rules.reachable().len(), 1);
+
+    let command = |launch: Launch| agent.command(&launch, &config).unwrap().join(" ");
+    assert_eq!(command(Launch::default()), "agent --session=s-1 --yes");
+    let mut launch = Launch::default();
+    launch.session = Session::Resume("s-0".into());
+    launch.mode = LaunchMode::Headless;
+    launch.approval = Approval::AgentDefault;
+    launch.prompt = Some("-dash".into());
+    assert_eq!(command(launch), "agent --resume=s-0 --print -- -dash");
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn an_agent_reads_its_flags() {
+    let registry = {
+        let mut builder = Registry::builder();
+        builder.register(Everything::default()).unwrap();
+        builder.build()
+    };
+    let agent = registry.get_agent("everything").unwrap();
+    let matches = |args: &[&str]| {
+        let command = agent.register_cli(clap::Command::new("everything"));
+        command.try_get_matches_from([&["everything"], args].concat()).unwrap()
+    };
+    assert!(agent.from_matches(&matches(&[])).unwrap().is_none());
+    assert!(agent.from_matches(&matches(&["--mode=odd"])).is_err());
+    let fast = agent.from_matches(&matches(&["--mode", "fast"])).unwrap().unwrap();
+    let registry = registry.with(fast).unwrap();
+    assert!(format!("{:?}", registry.get("everything").unwrap()).contains("turbo"));
+    let plain = AgentOnly::default();
+    let matches = plain.register_cli(clap::Command::new("x")).get_matches_from(["x"]);
+    assert!(plain.from_matches(&matches).unwrap().is_none());
+}
