@@ -21,7 +21,10 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     let tests = examples.iter().map(|example| {
         // A lock file that is there must be current: readers build with it.
         let locked = if example.join("Cargo.lock").exists() { "--locked" } else { "" };
-        stream("downstream", workspace.cargo_in(example, &format!("test {locked}")))
+        let mut command = workspace.cargo_in(example, &format!("test {locked}"));
+        // What the workspace has compiled serves the examples too.
+        command.arg("--target-dir").arg(workspace.root().join("target"));
+        stream("downstream", command)
     });
     Failure::of_all(tests)?;
     Ok(Outcome::Done)

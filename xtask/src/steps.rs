@@ -110,7 +110,7 @@ fn bless(workspace: &Workspace) -> Result<Outcome, Failure> {
     command.env("MOAT_BLESS", "1");
     // What changed is of interest above all when a test failed nevertheless.
     let tested = stream("bless", command);
-    let shown = stream("bless", workspace.git("diff --stat"));
+    let shown = stream("bless", workspace.git("status --short"));
     Failure::of_all([tested, shown])?;
     Ok(Outcome::Done)
 }

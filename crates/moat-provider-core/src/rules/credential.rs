@@ -21,6 +21,7 @@ pub struct CredentialRule {
     secret: SecretRef,
     placeholders: Vec<Placeholder>,
     fill: Fill,
+    client_credential: ClientCredential,
     group: Option<SlotGroup>,
     when_used: Vec<Companion>,
 }
@@ -41,6 +42,7 @@ impl CredentialRule {
             secret,
             placeholders: Vec::new(),
             fill: Fill::EmptyOrPlaceholder,
+            client_credential: ClientCredential::PolicyDecides,
             group: None,
             when_used: Vec::new(),
         }
@@ -57,6 +59,13 @@ impl CredentialRule {
     #[must_use]
     pub fn fill(mut self, fill: Fill) -> Self {
         self.fill = fill;
+        self
+    }
+
+    /// Sets what happens to a credential that the client brings itself.
+    #[must_use]
+    pub fn client_credential(mut self, handling: ClientCredential) -> Self {
+        self.client_credential = handling;
         self
     }
 
@@ -116,6 +125,12 @@ impl CredentialRule {
         self.fill
     }
 
+    /// Returns what happens to a credential that the client brings itself.
+    #[must_use]
+    pub fn on_client_credential(&self) -> ClientCredential {
+        self.client_credential
+    }
+
     /// Returns the name of the group; `None` when the header is its only slot.
     #[must_use]
     pub fn group_name(&self) -> Option<&str> {
@@ -147,6 +162,16 @@ pub enum Fill {
     PlaceholderOnly,
     /// One that carries the rule's placeholder, and the group when all its slots are empty.
     EmptyOrPlaceholder,
+}
+
+/// What happens to a credential that the client brings itself: one that is no placeholder of ours.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientCredential {
+    /// It passes in a permissive run and is refused in a strict one.
+    PolicyDecides,
+    /// It passes: the vendor hands out credentials of a session here, and clients bring them back.
+    Passes,
 }
 
 /// A place of a request where a vendor looks for a credential.

@@ -15,12 +15,12 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::answer::{AnswerRewrite, CannedAnswer, Interest, LocalAnswer, ResponseTransformer};
-pub use self::credential::{Companion, CredentialRule, Fill, Slot, SlotGroup};
+pub use self::credential::{ClientCredential, Companion, CredentialRule, Fill, Slot, SlotGroup};
 pub use self::issuing::{HeldField, IssuingEndpoint, IssuingEndpoints, IssuingHandling};
 pub use self::signer::{BodySigner, BodySigning, RequestSigner, SigningRule, WholeBodySigner};
 pub use self::substitution::{Position, Substitution};
 pub use self::template::HeaderTemplate;
-use crate::{CredentialKey, ProviderName, Result, SecretName, Target};
+use crate::{CredentialKey, Error, ProviderName, Result, SecretName, Target};
 
 /// A reference to one secret of one grant.
 ///
@@ -201,6 +201,20 @@ impl ProxyRules {
         self.answers.extend(other.answers);
         self.transforms.extend(other.transforms);
         self.reach.extend(other.reach);
+    }
+
+    /// Checks that every secret that a rule refers to is there: stored, or declared as minted.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) with the first that is not.
+    pub fn check_secrets(&self, is_there: impl Fn(&SecretRef) -> bool) -> Result<()> {
+        match self.secrets().find(|secret| !is_there(secret)) {
+            Some(secret) => Err(Error::invalid(format!(
+                "a rule refers to the secret {secret}, which is neither stored nor minted"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Checks law L3: two rules may claim one slot of one request only when their placeholders tell

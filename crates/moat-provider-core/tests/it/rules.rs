@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode, request, response};
 use moat_provider_core::{
-    Alphabet, AnswerRewrite, CannedAnswer, Companion, CredentialRule, ErrorKind, HeaderTemplate,
-    HeldField, Interest, IssuingEndpoint, IssuingEndpoints, IssuingHandling, LocalAnswer,
-    PathPattern, PlaceholderShape, Position, ProviderName, ProxyConfigurer, ProxyRules,
-    ResponseTransformer, Result, Secret, SecretRef, Substitution, Target, TransformRule,
+    Alphabet, AnswerRewrite, CannedAnswer, ClientCredential, Companion, CredentialRule, ErrorKind,
+    HeaderTemplate, HeldField, Interest, IssuingEndpoint, IssuingEndpoints, IssuingHandling,
+    LocalAnswer, PathPattern, PlaceholderShape, Position, ProviderName, ProxyConfigurer,
+    ProxyRules, ResponseTransformer, Result, Secret, SecretRef, Substitution, Target,
+    TransformRule,
 };
 use proptest::prelude::*;
 
@@ -126,6 +127,10 @@ fn a_record_holds_what_was_stated_in_order() {
     let secrets: Vec<_> = rules.secrets().map(|secret| secret.to_string()).collect();
     assert_eq!(secrets, ["one/token", "two/token", "one/other"]);
     assert_eq!(rules.reachable().len(), 1);
+    rules.check_secrets(|_| true).unwrap();
+    let error = rules.check_secrets(|secret| secret.name().as_str() == "token").unwrap_err();
+    assert!(error.message().contains("one/other"), "{error}");
+    assert_eq!(rules.credentials()[0].on_client_credential(), ClientCredential::PolicyDecides);
 
     let transformer = rules.transforms()[0].transformer();
     let (request, ()) = Request::new(()).into_parts();

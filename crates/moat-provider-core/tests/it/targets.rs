@@ -256,7 +256,7 @@ fn mirrored(relation: Relation) -> Relation {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(800))]
 
     #[test]
     fn relations_agree_with_a_list_of_all_requests(a in target(), b in target()) {
