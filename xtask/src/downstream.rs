@@ -11,14 +11,15 @@ use crate::workspace::Workspace;
 /// Where the example crates are, each a workspace of its own.
 const EXAMPLES: &str = "docs/examples";
 
-/// Runs the tests of every example crate.
+/// Checks the formatting of every example crate and runs its tests.
 pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     let unreadable = |error| Failure::new(format!("{EXAMPLES} cannot be read: {error}"));
     let examples = crates_in(&workspace.root().join(EXAMPLES)).map_err(unreadable)?;
     if examples.is_empty() {
         return Ok(Outcome::Skipped(format!("{EXAMPLES} holds no crate")));
     }
-    let tests = examples.iter().map(|example| {
+    let results = examples.iter().map(|example| {
+        stream("downstream", workspace.cargo_in(example, "fmt --check"))?;
         // A lock file that is there must be current: readers build with it.
         let locked = if example.join("Cargo.lock").exists() { "--locked" } else { "" };
         let mut command = workspace.cargo_in(example, &format!("test {locked}"));
@@ -26,7 +27,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
         command.arg("--target-dir").arg(workspace.root().join("target"));
         stream("downstream", command)
     });
-    Failure::of_all(tests)?;
+    Failure::of_all(results)?;
     Ok(Outcome::Done)
 }
 

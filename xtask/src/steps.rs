@@ -33,7 +33,11 @@ pub(crate) const STEPS: &[Step] = &[
         "each crate compiles alone, with no, each and all features",
         features::check,
     ),
-    checked("downstream", "the crates under docs/examples pass their tests", downstream::check),
+    checked(
+        "downstream",
+        "the crates under docs/examples are formatted and pass their tests",
+        downstream::check,
+    ),
     checked("package", "what would be published is complete", package::check),
     checked(
         "words",

@@ -134,6 +134,22 @@ impl GrantContext {
         &self.environment
     }
 
+    /// Returns the first of several variables that is set to more than white space, with its name
+    /// and without the white space around its value.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Environment::var`].
+    pub fn first_var<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, Secret)>> {
+        for name in names {
+            let value = self.environment.var(name)?.map(|value| value.trimmed());
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                return Ok(Some((name, value)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Returns the person's terminal.
     #[must_use]
     pub fn terminal(&self) -> &Arc<dyn Terminal> {

@@ -81,21 +81,18 @@ impl Claim<'_> {
         if !self.shares_slot(other) || !same_or_partial(self.target, other.target) {
             return Ok(());
         }
-        let one_secret = self.secret.is_some() && self.secret == other.secret;
-        let both = [self.fill, other.fill];
-        if both == [Fill::EmptyOrPlaceholder; 2] && (!one_secret || self.slots == other.slots) {
+        // One secret stated twice goes to the same place either way.
+        if self.secret.is_some() && self.secret == other.secret {
+            return Ok(());
+        }
+        if [self.fill, other.fill] == [Fill::EmptyOrPlaceholder; 2] {
             let (first, second) = (self.grant, other.grant);
-            return Err(conflict(
-                first,
-                second,
-                "would both authenticate an empty request",
-                other.target,
-            )
-            .with_hint(format!(
+            let both = "would both authenticate an empty request";
+            return Err(conflict(first, second, both, other.target).with_hint(format!(
                 "start the run without one of them, or name {first} or {second} the default"
             )));
         }
-        if !one_secret && self.placeholders.iter().any(|own| other.placeholders.contains(own)) {
+        if self.placeholders.iter().any(|own| other.placeholders.contains(own)) {
             let both = "answer to the same placeholder";
             return Err(conflict(self.grant, other.grant, both, other.target));
         }

@@ -11,8 +11,8 @@ use crate::{CredentialKey, Placeholder, Target};
 ///
 /// The places in which a vendor looks for a credential form a [`SlotGroup`]. For one request at
 /// most one rule of a group is used: the one whose placeholder came, else one that fills empty
-/// slots, and a narrower target before a wider one. A request whose slots hold anything else is
-/// left alone.
+/// slots; a narrower target goes before a wider one, and of one grant's rules that are not ranked so
+/// the one that was stated first. A request whose slots hold anything else is left alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialRule {
     target: Target,

@@ -82,11 +82,13 @@ fn a_group_has_one_default() {
 }
 
 #[test]
-fn one_grant_may_state_one_secret_under_two_headers() {
+fn one_secret_may_be_stated_in_several_rules() {
     let header = rule("one", "a.example").group(group());
-    check([header.clone(), keyed("one", "a.example").group(group()).fill(Fill::PlaceholderOnly)])
-        .unwrap();
-    check([rule("one", "a.example"), rule("one", "a.example")]).unwrap_err();
+    check([header.clone(), keyed("one", "a.example").group(group())]).unwrap();
+    check([rule("one", "a.example"), rule("one", "a.example")]).unwrap();
+    let other = SecretRef::new(&key("one"), SecretName::REFRESH_TOKEN);
+    let other = CredentialRule::new(at("a.example"), AUTHORIZATION, HeaderTemplate::Bearer, other);
+    check([header, other]).unwrap_err();
 }
 
 #[derive(Debug)]

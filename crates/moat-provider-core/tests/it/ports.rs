@@ -1,13 +1,14 @@
 //! Ports that were not given refuse; grant options are checked; host files keep their order.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use moat_provider_core::{
-    Answer, CommandOutput, CommandSpec, EnvVar, Error, ErrorKind, GrantContext, GrantOption,
-    GrantRequest, HostDir, HostFile, Secret,
+    Answer, CommandOutput, CommandSpec, EnvVar, Environment, Error, ErrorKind, GrantContext,
+    GrantOption, GrantRequest, HostDir, HostFile, Secret,
 };
 
 use crate::support::{host_context, key, now_or_never};
@@ -43,6 +44,33 @@ fn a_port_that_was_not_given_refuses_with_its_name() {
     let mut bytes = [9; 4];
     cx.host().entropy().fill(&mut bytes).unwrap();
     assert_eq!(bytes, [0; 4]);
+}
+
+#[derive(Debug)]
+struct Variables(&'static [(&'static str, &'static str)]);
+
+impl Environment for Variables {
+    fn var(&self, name: &str) -> Result<Option<Secret>, Error> {
+        let found = self.0.iter().find(|(own, _)| *own == name);
+        Ok(found.map(|(_, value)| Secret::new((*value).to_owned())))
+    }
+}
+
+#[test]
+fn the_first_variable_with_a_value_is_taken() {
+    let first = |variables, names: &[&'static str]| {
+        GrantContext::builder(host_context())
+            .environment(Arc::new(Variables(variables)))
+            .build()
+            .first_var(names)
+            .unwrap()
+    };
+    let (name, value) = first(&[("B", " b\n"), ("C", "c")], &["A", "B", "C"]).unwrap();
+    assert!(name == "B" && value.same_as(&Secret::new("b".into())));
+    assert_eq!(first(&[("A", " \n"), ("C", "c")], &["A", "C"]).unwrap().0, "C");
+    assert!(first(&[("A", "")], &["A", "B"]).is_none());
+    let bare = GrantContext::builder(host_context()).build();
+    assert_missing(bare.first_var(&["A"]), "environment");
 }
 
 #[test]
