@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::text::print_as_text;
 use crate::{CredentialKey, Error, ErrorKind, Result};
 
 /// An absolute path inside a container: UTF-8, slashes, no dot segments, no slash at the end.
@@ -59,17 +60,7 @@ impl FromStr for ContainerPath {
     }
 }
 
-impl fmt::Display for ContainerPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for ContainerPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
+print_as_text!(ContainerPath);
 
 /// An environment variable of the container.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -135,6 +135,12 @@ impl EndpointRouter {
         self.0.iter().map(|route| (&route.method, route.path.as_str()))
     }
 
+    /// Iterates over the header of each endpoint and the token that it must carry, in the order of
+    /// [`endpoints`](Self::endpoints).
+    pub fn tokens(&self) -> impl Iterator<Item = (&HeaderName, &Placeholder)> {
+        self.0.iter().map(|route| (&route.header, &route.token))
+    }
+
     /// Finds the handler for a request whose URI holds the path that was registered.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ mod rules;
 mod run;
 mod secret;
 mod target;
+mod text;
 
 use std::future::Future;
 use std::pin::Pin;

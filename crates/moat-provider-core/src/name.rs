@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::text::print_as_text;
 use crate::{Error, Result};
 
 /// The canonical name of a provider: `github`, `claude`.
@@ -64,17 +65,7 @@ impl FromStr for ProviderName {
     }
 }
 
-impl fmt::Display for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
+print_as_text!(ProviderName);
 
 /// What a person typed for a grant: `github`, `aws:prod`, `oauth:notion`.
 ///
@@ -180,15 +171,11 @@ impl fmt::Debug for CredentialKey {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Qualifier(Arc<str>);
 
+print_as_text!(Qualifier);
+
 impl Qualifier {
     fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl fmt::Debug for Qualifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
     }
 }
 
@@ -225,7 +212,7 @@ fn fmt_qualified(
     qualifier: Option<&Qualifier>,
 ) -> fmt::Result {
     match qualifier {
-        Some(qualifier) => write!(f, "{name}:{}", qualifier.as_str()),
+        Some(qualifier) => write!(f, "{name}:{qualifier}"),
         None => write!(f, "{name}"),
     }
 }

@@ -12,6 +12,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::ports::Entropy;
+use crate::text::print_as_text;
 use crate::{CredentialKey, Error, Result, RunId};
 
 /// How many characters at a placeholder's end are its keyed tag.
@@ -64,17 +65,7 @@ impl Placeholder {
     }
 }
 
-impl fmt::Display for Placeholder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Placeholder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
+print_as_text!(Placeholder);
 
 /// The characters of a random part.
 #[non_exhaustive]

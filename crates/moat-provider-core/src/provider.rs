@@ -372,7 +372,7 @@ pub enum ProviderSource {
 
 impl fmt::Display for ProviderSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Builtin => "builtin",
             Self::Custom => "custom",
         })

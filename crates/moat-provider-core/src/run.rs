@@ -1,10 +1,10 @@
 //! One run, as the pure methods of providers see it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::text::print_as_text;
 use crate::{
     ContainerPath, CredentialInfo, CredentialKey, Error, ErrorKind, HostFile, Placeholder,
     PlaceholderKey, PlaceholderShape, ProviderName, Result, Secret,
@@ -39,17 +39,7 @@ impl FromStr for RunId {
     }
 }
 
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
+print_as_text!(RunId);
 
 /// One execution in a container with a set of grants.
 ///

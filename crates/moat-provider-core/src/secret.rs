@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ctutils::CtEq;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::text::print_as_text;
 use crate::{Error, ErrorKind, Result};
 
 /// A piece of text that must not be seen: a token, a key, a password.
@@ -135,17 +136,7 @@ impl FromStr for SecretName {
     }
 }
 
-impl fmt::Display for SecretName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for SecretName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
+print_as_text!(SecretName);
 
 /// The named secrets of one generation of a credential, or of one mint.
 ///

@@ -1,0 +1,60 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub use moat_provider_core as core;
+#[cfg(feature = "github")]
+pub use moat_provider_github as github;
+
+use moat_provider_core::{RegistryBuilder, Result};
+
+/// Returns a registry builder with every provider whose feature is enabled, and their aliases.
+///
+/// Add your own providers and [`build`](RegistryBuilder::build) it.
+///
+/// # Errors
+///
+/// None in practice: the names are distinct, which a test of every feature checks.
+pub fn builtin() -> Result<RegistryBuilder> {
+    #[allow(unused_mut, reason = "without a feature nothing is registered")]
+    let mut registry = RegistryBuilder::default();
+    #[cfg(feature = "github")]
+    registry.register(github::GitHub::default())?;
+    Ok(registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const MANIFEST: &str = include_str!("../Cargo.toml");
+    const README: &str = include_str!("../README.md");
+    const SETS_AND_EXTRAS: [&str; 4] = ["default", "full", "agents", "cli"];
+
+    /// The features of the manifest that stand for one provider each.
+    fn provider_features() -> BTreeSet<&'static str> {
+        let table = MANIFEST.split("[features]\n").nth(1).unwrap();
+        let table = table.split("\n[").next().unwrap();
+        let names = table.lines().filter(|line| !line.starts_with('#'));
+        let names = names.filter_map(|line| Some(line.split_once(" =")?.0));
+        names.filter(|name| !SETS_AND_EXTRAS.contains(name)).collect()
+    }
+
+    #[test]
+    fn every_provider_whose_feature_is_on_is_registered() {
+        let registry = builtin().unwrap().build();
+        let names: BTreeSet<_> = registry.names().map(|name| name.as_str()).collect();
+        assert_eq!(names.contains("github"), cfg!(feature = "github"));
+        #[cfg(feature = "full")]
+        assert!(provider_features().is_subset(&names), "{names:?}");
+    }
+
+    #[test]
+    fn every_feature_has_its_row_in_the_readme() {
+        for feature in provider_features() {
+            assert!(README.contains(&format!("| `{feature}` |")), "{feature} has no row");
+        }
+        assert!(provider_features().contains("github"));
+    }
+}
