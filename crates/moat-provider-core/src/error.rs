@@ -72,6 +72,9 @@ impl ErrorKind {
 /// One pointer wide. [`Display`](fmt::Display) prints the message alone, a lower-case fragment
 /// without a full stop; the chain is reachable through [`std::error::Error::source`].
 ///
+/// Every error of a grant has a hint, and so has every other one that does not pass by itself
+/// ([`ErrorKind::is_transient`]).
+///
 /// Text must be static or made of parts that are not secret. The body of a vendor's answer never
 /// becomes error text: vendors echo tokens.
 pub struct Error(Box<Inner>);

@@ -55,7 +55,7 @@ impl CommandSpec {
         self
     }
 
-    /// Sets a variable of the child.
+    /// Sets a variable of the child. It is printed by `Debug`: no secret goes here.
     #[must_use]
     pub fn env(mut self, var: EnvVar) -> Self {
         self.env.push(var);

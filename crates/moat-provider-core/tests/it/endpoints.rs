@@ -81,4 +81,7 @@ fn a_route_is_registered_once() {
     );
     post.unwrap();
     assert_eq!(router.endpoints().count(), 2);
+    let own = placeholder("aws");
+    assert!(router.tokens().all(|(header, token)| *header == AUTHORIZATION && *token == own));
+    assert_eq!(router.tokens().count(), 2);
 }
