@@ -71,7 +71,8 @@ impl fmt::Display for Encoding {
 }
 
 impl Canary {
-    /// Draws a canary of 64 printable ASCII characters, among them `+`, `/`, `=`, `%`, `"` and `\`.
+    /// Draws a canary of 32 to 4,096 printable ASCII characters, mostly of few, among them `+`, `/`,
+    /// `=`, `%`, `"` and `\`.
     #[must_use]
     pub fn new() -> Self {
         Self::with_prefix("")
@@ -80,7 +81,11 @@ impl Canary {
     /// Draws a canary like [`new`](Self::new), behind a public prefix such as `sk-`.
     #[must_use]
     pub fn with_prefix(prefix: &str) -> Self {
-        Self::with_length(prefix, 64)
+        // Each doubling from 32 up is as likely as the next.
+        let drawn = random_bytes(3);
+        let shortest = 32_usize << (drawn[0] % 7);
+        let beyond = usize::from(drawn[1]) << 8 | usize::from(drawn[2]);
+        Self::with_length(prefix, shortest + beyond % (shortest + 1))
     }
 
     /// Draws a canary like [`with_prefix`](Self::with_prefix) with this many characters behind the

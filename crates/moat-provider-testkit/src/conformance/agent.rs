@@ -7,8 +7,8 @@ use moat_provider_core::{
     PrepareOpts, Provider, Session,
 };
 
-use super::observe::{Runs, Sample};
 use super::report::{Report, Search};
+use super::subject::{Runs, Sample};
 use super::{Expect, Rule, staging};
 use crate::{Ports, block_on};
 

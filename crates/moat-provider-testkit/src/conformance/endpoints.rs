@@ -10,8 +10,8 @@ use moat_provider_core::{
 use time::OffsetDateTime;
 
 use super::Rule;
-use super::observe::{Observation, Sample, Subject};
 use super::report::Report;
+use super::subject::{Observation, Sample, Subject};
 use crate::{FakeClock, Ports, block_on};
 
 pub(super) fn check(report: &mut Report, subject: &Subject<'_>, observation: &Observation) {

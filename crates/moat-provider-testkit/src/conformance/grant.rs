@@ -6,9 +6,9 @@ use moat_provider_core::{
 use std::sync::Arc;
 
 use super::expect::GrantSource;
-use super::observe::Sample;
 use super::operation::{Failure, Hints, Operation, Outcome, Produced};
 use super::report::{Report, Search};
+use super::subject::Sample;
 use super::{Expect, Rule};
 use crate::{Canary, FakeClock, FakeEntropy, Ports, VendorDouble, block_on};
 

@@ -8,9 +8,9 @@ use moat_provider_core::{
     SecretName,
 };
 
-use super::observe::{Runs, Sample};
 use super::operation::{Failure, Hints, Operation, Outcome, Produced};
 use super::report::{Report, Search};
+use super::subject::{Runs, Sample};
 use super::{Expect, Rule};
 use crate::{Canary, FakeHttp, Ports, block_on};
 

@@ -19,13 +19,14 @@ mod report;
 mod rule;
 mod rules;
 mod staging;
+mod subject;
 
 use moat_provider_core::Provider;
 
 pub use self::expect::{Capability, Expect};
-use self::observe::Sample;
 use self::report::Report;
 pub use self::rule::{Rule, Violation, Violations};
+use self::subject::Sample;
 
 /// Checks a provider against every rule.
 ///

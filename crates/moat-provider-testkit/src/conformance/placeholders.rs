@@ -7,8 +7,8 @@ use moat_provider_core::{
 };
 
 use super::Rule;
-use super::observe::{Observation, Subject};
 use super::report::Report;
+use super::subject::{Observation, Subject};
 
 /// Returns every placeholder that a rule knows.
 pub(super) fn of(rules: &ProxyRules) -> BTreeSet<&Placeholder> {

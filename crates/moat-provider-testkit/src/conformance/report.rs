@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use http::uri::Scheme;
 use moat_provider_core::{Credential, CredentialInfo, Error, Provider, Secrets};
 
-use super::observe::Sample;
+use super::subject::Sample;
 use super::{Expect, Rule, Violation};
 use crate::canary::find_any;
 use crate::double::message_of;

@@ -10,8 +10,8 @@ use moat_provider_core::{
 
 use super::Rule;
 use super::identity::is_line;
-use super::observe::{Observation, Subject};
 use super::report::{Report, Search};
+use super::subject::{Observation, Subject};
 
 /// Looks for secrets in rules and declarations.
 pub(super) fn search(report: &mut Report, secrets: &Search, observation: &Observation) {

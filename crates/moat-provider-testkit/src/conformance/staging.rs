@@ -8,8 +8,8 @@ use moat_provider_core::{
 };
 
 use super::Rule;
-use super::observe::{Observation, Subject};
 use super::report::{Report, Search};
+use super::subject::{Observation, Subject};
 
 /// Variables that belong to the host, the sandbox or the shell: they decide what is loaded and run,
 /// where requests go, and whose certificates count.
