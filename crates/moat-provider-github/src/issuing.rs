@@ -71,19 +71,23 @@ const SERVER_REST: &[Row] = &[
 
 /// Mutations with the same effects. GitHub's public schema has none that creates keys, tokens or
 /// webhooks (GraphQL docs, "Mutations").
-const MUTATIONS: [&str; 13] = [
+const MUTATIONS: [&str; 17] = [
     "accessUserNamespaceRepository",
     "addEnterpriseAdmin",
     "addEnterpriseOrganizationMember",
+    "approveVerifiableDomain",
     "createIpAllowListEntry",
     "grantEnterpriseOrganizationsMigratorRole",
     "grantMigratorRole",
     "inviteEnterpriseAdmin",
     "inviteEnterpriseMember",
     "regenerateEnterpriseIdentityProviderRecoveryCodes",
+    "regenerateVerifiableDomainToken",
     "setEnterpriseIdentityProvider",
+    "transferEnterpriseOrganization",
     "updateEnterpriseAdministratorRole",
     "updateEnterpriseOwnerOrganizationRole",
+    "updateIpAllowListEntry",
     "updateTeamsRepository",
 ];
 
