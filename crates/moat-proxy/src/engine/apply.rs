@@ -1,0 +1,226 @@
+//! One request's way through the rules.
+
+use std::sync::Arc;
+
+use http::{Method, request};
+use moat_provider_core::{LocalAnswer, Target, TransformRule};
+use time::OffsetDateTime;
+
+use super::generation::Generation;
+use super::group::{self, Surroundings};
+use super::index::is_address;
+use super::plan::{Plan, Verdict};
+use super::reason::{EngineReason, NotUsed, Refusal};
+use super::table::{Bucket, Filling, Issuing, Signing, Stated, Substituting, first};
+use super::{body, hygiene, issuing, sign, substitute};
+
+/// Where a request goes, as it was verified: the authority of the tunnel, which the certificate of
+/// the server and the request's own authority agree with (law L6).
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    host: &'a str,
+    port: u16,
+    path: &'a str,
+    other_readings: &'a [&'a str],
+}
+
+impl<'a> Place<'a> {
+    /// Names host, port and canonical path, without the query.
+    #[must_use]
+    pub fn new(host: &'a str, port: u16, path: &'a str) -> Self {
+        Self { host, port, path, other_readings: &[] }
+    }
+
+    /// Adds other readings of the path: those that some server takes the same bytes for (law L8).
+    #[must_use]
+    pub fn or_read_as(mut self, paths: &'a [&'a str]) -> Self {
+        self.other_readings = paths;
+        self
+    }
+
+    /// Returns the host.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        self.host
+    }
+
+    /// Returns the port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns the canonical path.
+    #[must_use]
+    pub fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// Whether a target covers a request here.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineReason::AmbiguousPath`] when that depends on how the path is read.
+    pub(super) fn is_in(&self, target: &Target, method: &Method) -> Result<bool, EngineReason> {
+        let fits = |path: &str| target.matches(self.host, self.port, method, path);
+        let fit = fits(self.path);
+        if self.other_readings.iter().any(|path| fits(path) != fit) {
+            return Err(EngineReason::AmbiguousPath);
+        }
+        Ok(fit)
+    }
+}
+
+/// The rules that fit a request, of each kind.
+#[derive(Default)]
+pub(super) struct Matched<'a> {
+    /// Everything that is stated for the host.
+    pub(super) buckets: Vec<&'a Bucket>,
+    /// The canonical path.
+    pub(super) path: &'a str,
+    pub(super) credentials: Vec<&'a Arc<Filling>>,
+    pub(super) substitutions: Vec<&'a Arc<Substituting>>,
+    pub(super) signers: Vec<&'a Arc<Signing>>,
+    pub(super) issuing: Vec<&'a Arc<Issuing>>,
+    answers: Vec<&'a Arc<Stated<LocalAnswer>>>,
+    transforms: Vec<&'a (usize, TransformRule)>,
+}
+
+impl<'a> Matched<'a> {
+    fn new(
+        generation: &'a Generation,
+        method: &Method,
+        place: &Place<'a>,
+    ) -> Result<Self, Refusal> {
+        let buckets = generation.buckets(place.host, place.port);
+        let mut matched = Self { path: place.path, ..Self::default() };
+        for bucket in &buckets {
+            keep(&mut matched.credentials, &bucket.credentials, |rule| {
+                place.is_in(rule.rule.target(), method)
+            })?;
+            keep(&mut matched.substitutions, &bucket.substitutions, |rule| {
+                place.is_in(rule.rule.target(), method)
+            })?;
+            keep(&mut matched.signers, &bucket.signers, |rule| {
+                place.is_in(rule.rule.target(), method)
+            })?;
+            keep(&mut matched.issuing, &bucket.issuing, |rule| {
+                place.is_in(rule.endpoint.target(), method)
+            })?;
+            keep(&mut matched.answers, &bucket.answers, |rule| {
+                place.is_in(rule.rule.target(), method)
+            })?;
+            keep(&mut matched.transforms, &bucket.transforms, |(_, rule)| {
+                place.is_in(rule.target(), method)
+            })?;
+        }
+        matched.transforms.sort_by_key(|(order, _)| *order);
+        matched.buckets = buckets;
+        Ok(matched)
+    }
+
+    fn has_secrets(&self) -> bool {
+        !(self.credentials.is_empty() && self.substitutions.is_empty() && self.signers.is_empty())
+    }
+
+    /// Why none of the host's rules with a secret would be used, as far as the place tells.
+    fn why_none(&self) -> Option<NotUsed> {
+        if self.has_secrets() {
+            return None;
+        }
+        let targets = || self.buckets.iter().flat_map(|bucket| bucket.targets_with_secrets());
+        Some(if targets().any(|target| target.path_pattern().matches(self.path)) {
+            NotUsed::NotThisMethod
+        } else if targets().next().is_some() {
+            NotUsed::NotThisPath
+        } else {
+            NotUsed::NoRule
+        })
+    }
+}
+
+/// Adds the rules that fit.
+fn keep<'a, T>(
+    kept: &mut Vec<&'a T>,
+    rules: &'a [T],
+    fits: impl Fn(&T) -> Result<bool, EngineReason>,
+) -> Result<(), EngineReason> {
+    for rule in rules {
+        if fits(rule)? {
+            kept.push(rule);
+        }
+    }
+    Ok(())
+}
+
+impl Generation {
+    /// Applies the rules to the head of a request.
+    ///
+    /// In this order: the headers of this hop and those that claim another method or URL are
+    /// removed; a rule may answer in the vendor's place; issuing endpoints are refused; the request
+    /// is signed; slots are filled; placeholders at declared positions are replaced; companions of
+    /// the rules that were used act.
+    ///
+    /// Afterwards the head may hold secrets, in the URI too, which
+    /// [`Debug`](std::fmt::Debug) prints: what is logged of a request is taken before.
+    #[must_use]
+    pub fn apply(
+        &self,
+        request: &mut request::Parts,
+        place: &Place<'_>,
+        now: OffsetDateTime,
+    ) -> Verdict {
+        self.try_apply(request, place, now).unwrap_or_else(Verdict::Refuse)
+    }
+
+    fn try_apply(
+        &self,
+        request: &mut request::Parts,
+        place: &Place<'_>,
+        now: OffsetDateTime,
+    ) -> Result<Verdict, Refusal> {
+        let matched = Matched::new(self, &request.method, place)?;
+        let mut plan = Plan::default();
+        plan.answer.begin(request, matched.transforms.iter().map(|(_, rule)| rule));
+        hygiene::strip_hop_by_hop(&mut request.headers);
+        if matched.buckets.is_empty() {
+            plan.not_used = Some(NotUsed::NoRule);
+            return Ok(Verdict::Forward(Box::new(plan)));
+        }
+        hygiene::strip_overrides(&mut request.headers);
+        if let Some(answer) = first(&matched.answers) {
+            return Ok(Verdict::Answer(Box::new(answer.rule.clone())));
+        }
+        let mut held = body::HeldBody::default();
+        issuing::head(request, &matched.issuing, &mut held, &mut plan.answer)?;
+        if is_address(place.host) {
+            plan.not_used = Some(NotUsed::Address);
+        } else {
+            plan.not_used = matched.why_none();
+            self.fill(request, &matched, now, &mut held, &mut plan)?;
+            if plan.used.is_empty() {
+                plan.not_used.get_or_insert(NotUsed::NoPlaceholder);
+            }
+        }
+        plan.body = held.plan(request)?;
+        Ok(Verdict::Forward(Box::new(plan)))
+    }
+
+    /// Puts secrets into the head, and notes which are for the body.
+    fn fill(
+        &self,
+        request: &mut request::Parts,
+        matched: &Matched<'_>,
+        now: OffsetDateTime,
+        held: &mut body::HeldBody,
+        plan: &mut Plan,
+    ) -> Result<(), Refusal> {
+        let signing = sign::head(request, matched, self, now, held, plan)?;
+        let signed = signing.map_or(&[][..], |signing| signing.rule.signer().claims());
+        let (known, mode) = (self.known(), self.mode());
+        let around = Surroundings { known, mode, matched, signed };
+        let filled = group::apply(request, &around, plan)?;
+        substitute::head(request, matched, known, &filled, plan)?;
+        held.substitute(request, &matched.substitutions, known)
+    }
+}

@@ -1,0 +1,250 @@
+//! One generation of a run's rules and secrets: a value that is swapped as a whole (law L13).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, request};
+use moat_provider_core::{
+    CredentialKey, HostPattern, IssuingEndpoints, Placeholder, PlaceholderKey, ProxyConfigurer,
+    ProxyRules, Result, Secret, SecretName, SecretRef, Secrets, Substitution, Target,
+};
+
+use super::apply::Place;
+use super::attempt::{self, Attempt};
+use super::carried::Known;
+use super::hold::HeldSecret;
+use super::hygiene;
+use super::table::{Bucket, Sendable, Table, header_slots};
+
+/// How many secrets a run may have been issued by answers; the oldest goes first. The container
+/// decides how often it asks for one.
+const MOST_HELD: usize = 256;
+
+/// What happens to what no rule speaks of.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It passes: credentials of the client's own too.
+    Permissive,
+    /// It is refused.
+    Strict,
+}
+
+/// The rules and the secrets of a run at one time.
+///
+/// Immutable. A new one is made when a credential is renewed, and requests that began with the old
+/// one finish with it. Cheap to clone. What it has rendered of the secrets goes when the last clone
+/// does.
+#[derive(Clone)]
+pub struct Generation {
+    rules: Arc<Table>,
+    held: Arc<Table>,
+    bindings: Vec<(SecretName, HeldSecret)>,
+    bound_so_far: u64,
+    known: Known,
+    mode: Mode,
+}
+
+impl Generation {
+    /// Makes a generation of the rules of all grants, their issuing endpoints, and the secrets,
+    /// stored and minted.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ProxyRules::check_conflicts`] and [`ProxyRules::check_secrets`], and
+    /// [`ErrorKind::InvalidInput`](moat_provider_core::ErrorKind::InvalidInput) for a secret that
+    /// does not fit where a rule puts it.
+    pub fn new(
+        rules: &ProxyRules,
+        issuing: &[(CredentialKey, IssuingEndpoints)],
+        secrets: &BTreeMap<CredentialKey, Secrets>,
+        key: PlaceholderKey,
+        mode: Mode,
+    ) -> Result<Self> {
+        let resolve = |reference: &SecretRef| {
+            let secret = secrets.get(reference.grant())?.get(reference.name())?;
+            (!secret.is_empty()).then(|| secret.clone())
+        };
+        rules.check_secrets(|reference| resolve(reference).is_some())?;
+        rules.check_conflicts()?;
+        let placeholders = placeholders(rules);
+        Ok(Self {
+            known: Known::new(key, placeholders),
+            rules: Arc::new(Table::new(rules, issuing, &resolve)?),
+            held: Arc::default(),
+            bindings: Vec::new(),
+            bound_so_far: 0,
+            mode,
+        })
+    }
+
+    /// Adds placeholders of the run that no rule names, such as the tokens of endpoints and those
+    /// that only stand in staged files: without this they are taken for another run's.
+    #[must_use]
+    pub fn knowing<'a>(mut self, placeholders: impl IntoIterator<Item = &'a Placeholder>) -> Self {
+        self.known.add(placeholders.into_iter());
+        self
+    }
+
+    /// Returns the next generation, with secrets that an answer issued.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](moat_provider_core::ErrorKind::InvalidInput) for a secret that
+    /// does not fit where it is used again.
+    pub fn with_bindings(&self, held: impl IntoIterator<Item = HeldSecret>) -> Result<Self> {
+        let mut next = self.clone();
+        for secret in held {
+            next.bindings.retain(|(_, known)| known.placeholder != secret.placeholder);
+            let name: SecretName = format!("held.{}", next.bound_so_far).parse()?;
+            next.bindings.push((name, secret));
+            next.bound_so_far += 1;
+        }
+        next.bindings.drain(..next.bindings.len().saturating_sub(MOST_HELD));
+        let mut rules = ProxyRules::default();
+        let mut secrets = BTreeMap::new();
+        for (name, held) in &next.bindings {
+            let reference = SecretRef::new(&held.grant, name.clone());
+            for (target, position) in &held.uses {
+                rules.substitute(Substitution::new(
+                    target.clone(),
+                    position.clone(),
+                    held.placeholder.clone(),
+                    reference.clone(),
+                ));
+            }
+            secrets.insert(reference, held.secret.clone());
+        }
+        let resolve = |reference: &SecretRef| secrets.get(reference).cloned();
+        next.held = Arc::new(Table::new(&rules, &[], &resolve)?);
+        next.known = self.known.with_held(next.bindings.iter().map(|(_, held)| &held.placeholder));
+        Ok(next)
+    }
+
+    /// Iterates over the secrets that answers issued: for the generation that replaces this one.
+    pub fn bindings(&self) -> impl Iterator<Item = &HeldSecret> {
+        self.bindings.iter().map(|(_, held)| held)
+    }
+
+    /// Returns the placeholder of a secret that was issued before.
+    #[must_use]
+    pub fn held_placeholder(&self, secret: &Secret) -> Option<&Placeholder> {
+        let mut bindings = self.bindings.iter();
+        bindings.find(|(_, held)| held.secret.same_as(secret)).map(|(_, held)| &held.placeholder)
+    }
+
+    /// Whether any rule acts on requests to a host: its traffic has to be intercepted.
+    #[must_use]
+    pub fn covers(&self, host: &str, port: u16) -> bool {
+        self.find(host, port, |bucket| bucket.acts().then_some(())).is_some()
+    }
+
+    /// Whether what happens at a host depends on the path or the method, so that a raw tunnel could
+    /// not honour it.
+    #[must_use]
+    pub fn has_path_rules(&self, host: &str, port: u16) -> bool {
+        self.find(host, port, |bucket| bucket.has_path_rules().then_some(())).is_some()
+    }
+
+    /// Iterates over the hosts to which a secret may be sent.
+    pub fn secret_hosts(&self) -> impl Iterator<Item = &HostPattern> {
+        self.rules.secret_hosts().chain(self.held.secret_hosts())
+    }
+
+    /// Returns the secrets that may be sent to a host, with the placeholders that stand for each.
+    #[must_use]
+    pub fn scrub_set(&self, host: &str, port: u16) -> Vec<(&SecretRef, &Secret, &[Placeholder])> {
+        let mut all = Vec::new();
+        for table in [&self.rules, &self.held] {
+            let mut places = BTreeSet::new();
+            let _: Option<()> = table.find(host, port, |bucket| {
+                places.extend(bucket.secrets.iter().copied());
+                None
+            });
+            all.extend(places.into_iter().map(|at| {
+                let sendable: &Sendable = &table.secrets()[at];
+                (&sendable.reference, &sendable.secret, sendable.placeholders.as_slice())
+            }));
+        }
+        all
+    }
+
+    /// Iterates over every place that a rule names: where a strict run may go.
+    pub fn granted_targets(&self) -> impl Iterator<Item = &Target> {
+        self.rules.targets().iter().chain(self.held.targets())
+    }
+
+    /// Whether a strict run may send this request: some rule names the place, however its path is
+    /// read.
+    #[must_use]
+    pub fn grants(&self, place: &Place<'_>, method: &Method) -> bool {
+        self.find(place.host(), place.port(), |bucket| {
+            let mut targets = bucket.targets.iter();
+            targets.any(|target| place.is_in(target, method) == Ok(true)).then_some(())
+        })
+        .is_some()
+    }
+
+    /// Finds placeholders of this run in the headers, the path and the query of a request, wherever
+    /// it goes: to record an attempt to send one to a place that it is not for.
+    #[must_use]
+    pub fn placeholders_in(&self, request: &request::Parts) -> Vec<Attempt> {
+        attempt::find(request, &self.known)
+    }
+
+    /// Removes trailers that a server could take for credentials.
+    pub fn clean_trailers(&self, host: &str, port: u16, trailers: &mut HeaderMap) {
+        let buckets = self.buckets(host, port);
+        let slots = header_slots(buckets.iter().flat_map(|bucket| &bucket.slots));
+        hygiene::strip_trailers(trailers, slots);
+    }
+
+    /// Returns what happens to what no rule speaks of.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// Returns what is stated for the patterns that a host fits and acts on requests.
+    pub(super) fn buckets(&self, host: &str, port: u16) -> Vec<&Bucket> {
+        let mut buckets = Vec::new();
+        let _: Option<()> = self.find(host, port, |bucket| {
+            if bucket.acts() {
+                buckets.push(bucket);
+            }
+            None
+        });
+        buckets
+    }
+
+    fn find<'a, R>(
+        &'a self,
+        host: &str,
+        port: u16,
+        mut found: impl FnMut(&'a Bucket) -> Option<R>,
+    ) -> Option<R> {
+        self.rules.find(host, port, &mut found).or_else(|| self.held.find(host, port, &mut found))
+    }
+}
+
+fn placeholders(rules: &ProxyRules) -> impl Iterator<Item = &Placeholder> {
+    let credentials = rules.credentials().iter().flat_map(|rule| rule.placeholders());
+    let substitutions = rules.substitutions().iter().map(Substitution::placeholder);
+    let signers = rules.signers().iter().map(|rule| rule.placeholder());
+    credentials.chain(substitutions).chain(signers)
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generation")
+            .field("targets", &self.rules.targets().len())
+            .field("held", &self.bindings.len())
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,186 @@
+//! Header fields that belong to one hop, and those that change when HTTP versions do.
+
+use http::header::{
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE,
+    HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue};
+
+use crate::plane::error::{BLOCKED, FAILED};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Removes what is meant for this hop (RFC 9110, section 7.6.1), before anything looks at the
+/// request: a client could otherwise name a header in `Connection` that is put in later.
+pub(crate) fn strip_request(headers: &mut HeaderMap) {
+    let trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
+    strip(headers);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Removes from an answer what is meant for this hop, the advice to go around the proxy, and what
+/// only the proxy says.
+pub(crate) fn strip_answer(headers: &mut HeaderMap) {
+    strip(headers);
+    for name in [ALT_SVC, BLOCKED, FAILED] {
+        headers.remove(name);
+    }
+}
+
+fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        for name in named_in_connection(headers) {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [
+        TE,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHORIZATION,
+        PROXY_AUTHENTICATE,
+        HTTP2_SETTINGS,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// Reads the field names in `Connection`. `Host` and the length are no options of a connection.
+fn named_in_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|token| token.trim().parse().ok())
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+        .collect()
+}
+
+/// Whether a comma-separated list holds a token, in any case.
+pub(crate) fn has_token(value: &HeaderValue, token: &str) -> bool {
+    value
+        .to_str()
+        .is_ok_and(|list| list.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
+}
+
+/// Joins what HTTP/2 splits for compression (RFC 9113, section 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(COOKIE).iter();
+    if lines.next().is_none() || lines.next().is_none() {
+        return;
+    }
+    let all: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    // Values of header fields stay valid when they are joined.
+    if let Ok(mut joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        joined.set_sensitive(true);
+        headers.insert(COOKIE, joined);
+    }
+}
+
+/// Removes trailer fields that would steer framing, routing or authentication (RFC 9110, section
+/// 6.5.1).
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    for name in [
+        AUTHORIZATION,
+        PROXY_AUTHORIZATION,
+        PROXY_AUTHENTICATE,
+        COOKIE,
+        SET_COOKIE,
+        HOST,
+        CONTENT_LENGTH,
+        CONTENT_ENCODING,
+        CONTENT_TYPE,
+        CONNECTION,
+        KEEP_ALIVE,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        trailers.remove(name);
+    }
+}
+
+/// Whether the transfer coding, if any, is exactly `chunked`, once.
+pub(crate) fn is_plainly_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .fold(HeaderMap::new(), |mut map, (name, value)| {
+                map.append(name, value);
+                map
+            })
+    }
+
+    #[test]
+    fn what_connection_names_goes_and_the_host_stays() {
+        let mut headers = map(&[
+            ("host", "h"),
+            ("connection", "close, X-Api-Key"),
+            ("connection", "host,authorization"),
+            ("x-api-key", "k"),
+            ("authorization", "a"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "gzip, Trailers"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABk"),
+            ("accept", "*/*"),
+        ]);
+        strip_request(&mut headers);
+        assert_eq!(headers, map(&[("host", "h"), ("accept", "*/*"), ("te", "trailers")]));
+    }
+
+    #[test]
+    fn answers_lose_their_alternative_services_and_what_looks_like_ours() {
+        let mut headers = map(&[
+            ("alt-svc", "h3=\":443\""),
+            ("keep-alive", "5"),
+            ("x-moat-error", "dns"),
+            ("x-moat-blocked", "policy"),
+            ("etag", "e"),
+        ]);
+        strip_answer(&mut headers);
+        assert_eq!(headers, map(&[("etag", "e")]));
+    }
+
+    #[test]
+    fn split_cookies_are_joined_in_order() {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2; c=3"), ("cookie", "d=4")]);
+        join_cookies(&mut headers);
+        let all: Vec<_> = headers.get_all(COOKIE).iter().collect();
+        assert_eq!(all, ["a=1; b=2; c=3; d=4"]);
+    }
+
+    #[test]
+    fn one_chunked_coding_is_plain_framing() {
+        assert!(is_plainly_framed(&map(&[])));
+        assert!(is_plainly_framed(&map(&[("transfer-encoding", "Chunked")])));
+        for odd in ["gzip, chunked", "chunked, chunked", "identity", "xchunked", "chunked;q=1"] {
+            assert!(!is_plainly_framed(&map(&[("transfer-encoding", odd)])), "{odd}");
+        }
+        let twice = [("transfer-encoding", "identity"), ("transfer-encoding", "chunked")];
+        assert!(!is_plainly_framed(&map(&twice)));
+    }
+}

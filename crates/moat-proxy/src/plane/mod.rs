@@ -1,0 +1,35 @@
+//! The data plane of moat: an intercepting proxy for the runs of one machine.
+
+mod authority;
+mod body;
+mod ca;
+mod connect;
+mod error;
+mod forward;
+mod headers;
+mod identity;
+mod io;
+mod lane;
+mod leaf;
+mod limits;
+mod listener;
+mod proxy;
+mod record;
+mod run;
+pub mod seam;
+mod serve;
+mod tunnel;
+mod upgrade;
+mod upstream;
+
+pub use crate::plane::authority::Authority;
+pub use crate::plane::ca::CertificateAuthority;
+pub use crate::plane::error::{BLOCKED, FAILED, Reason, Refusal, SetupError};
+pub use crate::plane::limits::{Limits, raise_descriptor_limit};
+pub use crate::plane::proxy::{Proxy, ProxyBuilder};
+pub use crate::plane::record::{Recorder, Records, RequestRecord, channel};
+pub use crate::plane::run::{RunHandle, RunRegistration};
+pub use crate::plane::upstream::{
+    ClientCertificate, ConnectTo, Dialer, Resolver, SystemResolver, TcpDialer, UpstreamProxy,
+    UpstreamTls,
+};

@@ -1,0 +1,334 @@
+//! The request log: one record for each request and each tunnel.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use moat_provider_core::RunId;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::plane::error::Reason;
+
+/// What the proxy saw of one request or tunnel. It holds no header, no body and no query.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct RequestRecord {
+    /// The run.
+    pub run: RunId,
+    /// The method; `CONNECT` for a tunnel.
+    pub method: String,
+    /// The URL as the client wrote it, without what could be a secret.
+    pub url: String,
+    /// The status of the answer, when there was one.
+    pub status: Option<u16>,
+    /// When the request's head had arrived.
+    pub started: OffsetDateTime,
+    /// How long after that the answer's head came.
+    pub first_byte: Option<Duration>,
+    /// How long after the start the last byte passed.
+    pub total: Duration,
+    /// Bytes of bodies that went to the host.
+    pub up: u64,
+    /// Bytes of bodies that went to the client.
+    pub down: u64,
+    /// How the client spoke: `http/1.0`, `http/1.1`, `h2`, `tls`.
+    pub client_protocol: &'static str,
+    /// How the host spoke; `None` when it was not asked.
+    pub upstream_protocol: Option<&'static str>,
+    /// Why it was refused, failed or cut.
+    pub reason: Option<&'static str>,
+    /// The rule that filled in a credential or refused.
+    pub rule: Option<Arc<str>>,
+}
+
+impl RequestRecord {
+    /// Writes the record as one line of JSON, in which no control character is left.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut line = Map::new();
+        let started = self.started.format(&Rfc3339).unwrap_or_default();
+        line.insert("ts".to_owned(), started.into());
+        line.insert("run".to_owned(), self.run.as_str().into());
+        line.insert("method".to_owned(), self.method.as_str().into());
+        line.insert("url".to_owned(), self.url.as_str().into());
+        line.insert("status".to_owned(), self.status.into());
+        line.insert("first_byte_ms".to_owned(), self.first_byte.map(millis).into());
+        line.insert("total_ms".to_owned(), millis(self.total).into());
+        line.insert("up".to_owned(), self.up.into());
+        line.insert("down".to_owned(), self.down.into());
+        line.insert("client".to_owned(), self.client_protocol.into());
+        line.insert("upstream".to_owned(), self.upstream_protocol.into());
+        line.insert("reason".to_owned(), self.reason.into());
+        line.insert("rule".to_owned(), self.rule.as_deref().into());
+        line.retain(|_, value| !value.is_null());
+        escape_beyond_json(Value::Object(line).to_string())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Escapes what JSON leaves as it is and a terminal acts on: C1 controls, bidi marks, line ends of
+/// Unicode.
+fn escape_beyond_json(text: String) -> String {
+    let acts = |c: char| {
+        matches!(c, '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(acts) {
+        return text;
+    }
+    text.chars().fold(String::with_capacity(text.len() + 16), |mut out, c| {
+        if acts(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+/// Makes a bounded channel for records. When the reader is slow, new records are dropped and
+/// counted: the log never holds traffic back.
+#[must_use]
+pub fn channel(capacity: usize) -> (Recorder, Records) {
+    let (sender, receiver) = mpsc::channel(capacity.max(1));
+    let dropped = Arc::new(AtomicU64::new(0));
+    (Recorder { sender, dropped: Arc::clone(&dropped) }, Records { receiver, dropped })
+}
+
+/// The end of the channel that the proxy writes to.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    sender: mpsc::Sender<RequestRecord>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Recorder {
+    fn send(&self, record: RequestRecord) {
+        if self.sender.try_send(record).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The end of the channel that the records come out of.
+#[derive(Debug)]
+pub struct Records {
+    receiver: mpsc::Receiver<RequestRecord>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Records {
+    /// Returns the next record; `None` when the proxy is gone.
+    pub async fn recv(&mut self) -> Option<RequestRecord> {
+        self.receiver.recv().await
+    }
+
+    /// Returns how many records were dropped so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Writes each record as a line of JSON until the proxy is gone.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    pub async fn write_json_lines<W>(mut self, writer: &mut W) -> io::Result<()>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        while let Some(record) = self.recv().await {
+            let mut line = record.to_json();
+            line.push('\n');
+            writer.write_all(line.as_bytes()).await?;
+            writer.flush().await?;
+        }
+        Ok(())
+    }
+}
+
+/// One request while it is under way. What is counted here becomes the record when the last part
+/// of the exchange lets go of it.
+pub(crate) struct Exchange {
+    begun: Instant,
+    up: AtomicU64,
+    down: AtomicU64,
+    late: Mutex<Late>,
+    sink: Option<Sink>,
+}
+
+/// What is known at the start, when there is a log at all.
+pub(crate) struct Sink {
+    pub(crate) recorder: Recorder,
+    pub(crate) run: RunId,
+    pub(crate) method: String,
+    pub(crate) url: String,
+    pub(crate) started: OffsetDateTime,
+    pub(crate) client_protocol: &'static str,
+}
+
+/// What becomes known on the way.
+#[derive(Default)]
+struct Late {
+    url: Option<String>,
+    status: Option<u16>,
+    first_byte: Option<Duration>,
+    upstream_protocol: Option<&'static str>,
+    reason: Option<&'static str>,
+    rule: Option<Arc<str>>,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+impl Exchange {
+    pub(crate) fn new(sink: Option<Sink>) -> Arc<Self> {
+        Arc::new(Self {
+            begun: Instant::now(),
+            up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
+            late: Mutex::default(),
+            sink,
+        })
+    }
+
+    pub(crate) fn count(&self, direction: Direction, bytes: usize) {
+        let counter = if direction == Direction::Up { &self.up } else { &self.down };
+        counter.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn up(&self) -> u64 {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// Returns a number that changes whenever bytes pass.
+    pub(crate) fn activity(&self) -> u64 {
+        self.up().wrapping_add(self.down.load(Ordering::Relaxed))
+    }
+
+    /// Keeps the first reason: later ones follow from it.
+    pub(crate) fn reason(&self, reason: &'static str) {
+        self.late(|late| _ = late.reason.get_or_insert(reason));
+    }
+
+    pub(crate) fn rule(&self, rule: Option<Arc<str>>) {
+        self.late(|late| late.rule = rule);
+    }
+
+    pub(crate) fn url(&self, url: String) {
+        self.late(|late| late.url = Some(url));
+    }
+
+    pub(crate) fn answered(&self, status: http::StatusCode) {
+        let elapsed = self.begun.elapsed();
+        self.late(|late| {
+            late.status = Some(status.as_u16());
+            late.first_byte = Some(elapsed);
+        });
+    }
+
+    pub(crate) fn upstream_protocol(&self, protocol: &'static str) {
+        self.late(|late| late.upstream_protocol = Some(protocol));
+    }
+
+    fn late(&self, change: impl FnOnce(&mut Late)) {
+        change(&mut self.late.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(sink) = self.sink.take() else { return };
+        let mut late = std::mem::take(self.late.get_mut().unwrap_or_else(PoisonError::into_inner));
+        if late.status.is_none() {
+            // Nobody waited for the answer.
+            late.reason.get_or_insert(Reason::ClientAborted.as_str());
+        }
+        sink.recorder.send(RequestRecord {
+            run: sink.run,
+            method: sink.method,
+            url: late.url.unwrap_or(sink.url),
+            status: late.status,
+            started: sink.started,
+            first_byte: late.first_byte,
+            total: self.begun.elapsed(),
+            up: *self.up.get_mut(),
+            down: *self.down.get_mut(),
+            client_protocol: sink.client_protocol,
+            upstream_protocol: late.upstream_protocol,
+            reason: late.reason,
+            rule: late.rule,
+        });
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn sink(recorder: &Recorder, url: &str) -> Option<Sink> {
+        Some(Sink {
+            recorder: recorder.clone(),
+            run: "r1".parse().unwrap(),
+            method: "GET".to_owned(),
+            url: url.to_owned(),
+            started: datetime!(2026-01-02 03:04:05 UTC),
+            client_protocol: "h2",
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_part_of_an_exchange_writes_its_record() {
+        let (recorder, mut records) = channel(4);
+        let exchange = Exchange::new(sink(&recorder, "https://h/a\u{1b}[2J\n\u{202e}"));
+        let body = Arc::clone(&exchange);
+        exchange.answered(http::StatusCode::OK);
+        exchange.reason("upstream-reset");
+        exchange.reason("client-aborted");
+        drop(exchange);
+        assert!(records.receiver.try_recv().is_err());
+        body.count(Direction::Down, 7);
+        tokio::time::advance(Duration::from_millis(5)).await;
+        drop(body);
+        let line = records.recv().await.unwrap().to_json();
+        let expected = concat!(
+            r#"{"client":"h2","down":7,"first_byte_ms":0,"method":"GET","#,
+            r#""reason":"upstream-reset","run":"r1","status":200,"total_ms":5,"#,
+            r#""ts":"2026-01-02T03:04:05Z","up":0,"url":"https://h/a\u001b[2J\n\u202e"}"#
+        );
+        assert_eq!(line, expected);
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_loses_records_and_knows_how_many() {
+        let (recorder, mut records) = channel(2);
+        for _ in 0..5 {
+            drop(Exchange::new(sink(&recorder, "u")));
+        }
+        assert_eq!(records.dropped(), 3);
+        assert!(records.recv().await.is_some());
+    }
+}

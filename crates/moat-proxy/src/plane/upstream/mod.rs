@@ -1,0 +1,201 @@
+//! The hop to the host: addresses, connections, TLS, HTTP.
+
+mod corporate;
+mod dial;
+mod pool;
+mod tls;
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+pub use self::corporate::UpstreamProxy;
+pub use self::dial::{ConnectTo, Dialer, Resolver, SystemResolver, TcpDialer};
+pub(crate) use self::pool::{Lease, Pool, SendError};
+pub(crate) use self::tls::Tls;
+pub use self::tls::{ClientCertificate, UpstreamTls};
+use crate::plane::authority::{Authority, Destination, Scheme};
+use crate::plane::error::{Reason, Refusal};
+use crate::plane::io::Rewind;
+use crate::plane::limits::Limits;
+use crate::plane::seam::Handler;
+
+/// How hosts are reached.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) resolver: Arc<dyn Resolver>,
+    pub(crate) dialer: Arc<dyn Dialer>,
+    pub(crate) connect_to: Vec<ConnectTo>,
+    pub(crate) proxy: Option<UpstreamProxy>,
+    pub(crate) tls: Tls,
+    pub(crate) limits: Arc<Limits>,
+}
+
+/// What a connection may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// HTTP/2 or HTTP/1.1, as the host likes.
+    Any,
+    /// HTTP/1.1, which can switch to WebSocket.
+    Http1,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Protocol {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1.1",
+            Self::Http2 => "h2",
+        }
+    }
+}
+
+impl Upstream {
+    /// Connects to a host, with TLS where the scheme asks for it.
+    pub(crate) async fn connect(
+        &self,
+        handler: &dyn Handler,
+        destination: &Destination,
+        offer: Offer,
+    ) -> Result<(Stream, Protocol), Refusal> {
+        let tcp = self.reach(handler, &destination.authority).await?;
+        if destination.scheme == Scheme::Http {
+            return Ok((Stream::Plain(tcp), Protocol::Http1));
+        }
+        let handshake = self.tls.connect(&destination.authority, tcp, offer);
+        let limit = self.limits.upstream_handshake;
+        let stream = tokio::time::timeout(limit, handshake).await.unwrap_or_else(|_| {
+            Err(Refusal::failed(Reason::ConnectTimeout, "the TLS handshake took too long"))
+        })?;
+        let protocol = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        Ok((Stream::Tls(Box::new(stream)), protocol))
+    }
+
+    /// Opens a byte stream to a host: to an address that was judged, or through the upstream proxy.
+    pub(crate) async fn reach(
+        &self,
+        handler: &dyn Handler,
+        authority: &Authority,
+    ) -> Result<Rewind<TcpStream>, Refusal> {
+        if let Some(rule) = self.connect_to.iter().find(|rule| rule.applies(authority)) {
+            // The person named the address: there is nothing to judge.
+            return self.dial(rule.address()).await.map(|tcp| Rewind::new(Bytes::new(), tcp));
+        }
+        if let Some(known) = handler.known_addresses(authority) {
+            let tcp = dial::first_of(&self.dialer, known, &self.limits).await?;
+            return Ok(Rewind::new(Bytes::new(), tcp));
+        }
+        if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.serves(authority)) {
+            // The other proxy resolves the name; what can be judged here is a literal address.
+            if let Some(ip) = authority.ip() {
+                handler.judge_addresses(authority, vec![ip])?;
+            }
+            let tcp = self.dial(proxy.address()).await?;
+            let opened = tokio::time::timeout(self.limits.connect, proxy.open(tcp, authority));
+            return opened.await.unwrap_or_else(|_| {
+                Err(Refusal::failed(Reason::UpstreamProxy, "the upstream proxy did not answer"))
+            });
+        }
+        let addresses = match authority.ip() {
+            Some(ip) => vec![ip],
+            None => self.resolve(authority.host()).await?,
+        };
+        let judged = handler.judge_addresses(authority, addresses)?;
+        let tcp = dial::first_of(&self.dialer, judged, &self.limits).await?;
+        Ok(Rewind::new(Bytes::new(), tcp))
+    }
+
+    async fn dial(&self, (host, port): (&str, u16)) -> Result<TcpStream, Refusal> {
+        let addresses = match host.parse() {
+            Ok(ip) => vec![ip],
+            Err(_) => self.resolve(host).await?,
+        };
+        let addresses = addresses.into_iter().map(|ip| (ip, port).into()).collect();
+        dial::first_of(&self.dialer, addresses, &self.limits).await
+    }
+
+    async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Refusal> {
+        let failed = |text: &'static str| Refusal::failed(Reason::Dns, text);
+        match tokio::time::timeout(self.limits.resolve, self.resolver.resolve(host)).await {
+            Ok(Ok(addresses)) if addresses.is_empty() => Err(failed("the name has no address")),
+            Ok(Ok(addresses)) => Ok(addresses),
+            Ok(Err(_)) => Err(failed("the name does not resolve")),
+            Err(_) => Err(failed("the name did not resolve in time")),
+        }
+    }
+}
+
+/// A connection to a host.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Plain(Rewind<TcpStream>),
+    Tls(Box<TlsStream<Rewind<TcpStream>>>),
+}
+
+macro_rules! each {
+    ($self:ident, $io:ident => $call:expr) => {
+        match $self.get_mut() {
+            Stream::Plain($io) => $call,
+            Stream::Tls($io) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, io => Pin::new(io).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, io => Pin::new(io).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(io) => io.is_write_vectored(),
+            Self::Tls(io) => io.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, io => Pin::new(io).poll_shutdown(cx))
+    }
+}

@@ -1,0 +1,40 @@
+//! Tests of the public interface.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod run_rules;
+
+mod engine_answer;
+mod engine_body;
+mod engine_hygiene;
+mod engine_issuing;
+mod engine_lookup;
+mod engine_properties;
+mod engine_signing;
+mod engine_slots;
+mod engine_strict;
+mod engine_substitution;
+mod engine_support;
+mod engine_vendors;
+mod plane_basic;
+mod plane_clients;
+mod plane_seam;
+mod plane_stream;
+mod plane_tunnel;
+mod plane_upgrade;
+mod plane_wire;
+mod policy_addresses;
+mod policy_authorities;
+mod policy_entries;
+mod policy_paths;
+mod policy_requests;
+mod policy_support;
+mod policy_tunnels;
+mod scrub_coded;
+mod scrub_grpc;
+mod scrub_head;
+mod scrub_support;
+mod scrub_text;
+mod scrub_websocket;
