@@ -163,7 +163,7 @@ impl State {
             }
             Applied::Refuse(refusal) => return Err(refusal.into()),
         };
-        let scrubber = self.scrubber(&generation, &host, authority.port());
+        let scrubber = self.scrubber(&generation, &host, authority.port())?;
         if scrubber.is_some() {
             restrict(head);
         }
@@ -202,10 +202,19 @@ impl State {
     }
 
     /// Returns what looks for the secrets that may be sent to a host, if there are any.
-    fn scrubber(&self, generation: &Generation, host: &str, port: u16) -> Option<Scrubber> {
+    ///
+    /// # Errors
+    ///
+    /// A refusal when nothing can look for them: then nothing is sent.
+    fn scrubber(
+        &self,
+        generation: &Generation,
+        host: &str,
+        port: u16,
+    ) -> Result<Option<Scrubber>, engine::Refusal> {
         let key = (host.to_owned(), port);
         if let Some(scrubber) = self.scrubbers.get(&key) {
-            return scrubber;
+            return Ok(scrubber);
         }
         let secrets = generation.scrub_set(host, port);
         let mut builder = Scrubber::builder();
@@ -213,9 +222,10 @@ impl State {
             let public = placeholders.iter().map(|own| public_prefix_len(own.as_str(), secret));
             builder = builder.secret((*name).clone(), secret, public.max().unwrap_or(0));
         }
-        let scrubber = builder.build().ok().filter(|scrubber| !scrubber.is_empty());
+        let scrubber = builder.build().map_err(|_| engine::EngineReason::UnfitSecret)?;
+        let scrubber = Some(scrubber).filter(|scrubber| !scrubber.is_empty());
         self.scrubbers.insert(key, scrubber.clone());
-        scrubber
+        Ok(scrubber)
     }
 
     /// Keeps secrets that an answer issued, before the answer reaches the client.
