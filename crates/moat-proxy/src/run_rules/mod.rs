@@ -5,6 +5,7 @@ mod maps;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -49,6 +50,8 @@ struct State {
     /// Tells connections of one generation from those of another.
     identity: u64,
     scrubbers: Cache<(String, u16), Option<Scrubber>>,
+    /// How many placeholders were made for secrets that answers issued.
+    minted: AtomicU64,
 }
 
 impl RunRules {
@@ -70,6 +73,7 @@ impl RunRules {
             generation: ArcSwap::from_pointee(generation),
             identity: number,
             scrubbers: Cache::new(SCRUBBERS),
+            minted: AtomicU64::new(0),
         }))
     }
 }
@@ -134,8 +138,7 @@ impl State {
     ) -> Result<Verdict, plane::Refusal> {
         let path = RequestPath::parse(target(head))?;
         self.policy.judge(&canonical(authority)?, &head.method, &path, [])?;
-        let note = Note { reason: None, ..Note::default() };
-        Ok(Verdict { action: Action::Forward(ForwardPlan::default()), note })
+        Ok(Verdict { action: Action::Forward(ForwardPlan::default()), note: Note::default() })
     }
 
     fn intercepted(
@@ -255,7 +258,9 @@ impl State {
         match generation.held_placeholder(field.secret()) {
             Some(known) => Ok(known.clone()),
             None => {
-                let label = format!("held {} {}", field.pointer(), generation.bindings().count());
+                // Two answers at once, and two generations, must not make one placeholder.
+                let next = self.minted.fetch_add(1, Ordering::Relaxed);
+                let label = format!("held {} {} {next}", field.pointer(), self.identity);
                 self.run.placeholder(field.grant(), &label, field.shape())
             }
         }
