@@ -12,7 +12,8 @@ use moat_provider_core::{
     Alphabet, CredentialKey, CredentialRule, HeaderTemplate, PlaceholderKey, PlaceholderShape,
     ProxyConfigurer, ProxyRules, Result, RunContext, Secret, SecretName, SecretRef, Target,
 };
-use moat_proxy::engine::{Generation, Mode, Place};
+use moat_proxy::Mode;
+use moat_proxy::engine::{Generation, Place};
 use time::OffsetDateTime;
 
 const ROUNDS: u32 = 200_000;

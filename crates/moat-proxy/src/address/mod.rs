@@ -2,11 +2,10 @@
 
 mod class;
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
-use moat_provider_core::{BoxFuture, HostPattern, Target};
+use moat_provider_core::{HostPattern, Target};
 
 pub use self::class::AddressClass;
 pub(crate) use self::class::stand_ins;
@@ -17,37 +16,6 @@ pub const HOST_GATEWAY: &str = "host.moat.internal";
 
 /// The domain of that name. No name below it is looked up.
 const OWN_DOMAIN: &str = "moat.internal";
-
-/// Looks up names.
-pub trait Resolver: fmt::Debug + Send + Sync {
-    /// Returns every address of a name, which ends in a dot: no search domain is appended.
-    ///
-    /// # Errors
-    ///
-    /// [`ResolveError`].
-    fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>>;
-}
-
-/// Why a name has no address.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ResolveError {
-    /// There is no such name, or it has no address.
-    NotFound,
-    /// Nobody answered, or with a failure.
-    Failed,
-}
-
-impl fmt::Display for ResolveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotFound => "the name has no address",
-            Self::Failed => "the name could not be looked up",
-        })
-    }
-}
-
-impl std::error::Error for ResolveError {}
 
 /// The addresses that a run may reach.
 ///
@@ -93,41 +61,27 @@ impl AddressPolicy {
         self
     }
 
-    /// Finds out where to connect for an authority that the policy allows: looks its name up and
-    /// judges what comes.
-    ///
-    /// An address, the machine's own name and `localhost` (RFC 6761, section 6.3) cause no query.
-    /// A connection goes to one of the returned addresses and nowhere else.
+    /// Returns where to connect for an authority whose name is not to be looked up: this machine
+    /// under [`HOST_GATEWAY`]. `None` stands for all others.
     ///
     /// # Errors
     ///
-    /// Those of [`judge`](Self::judge), [`Reason::LocalServiceNotAllowed`],
-    /// [`Reason::NameNotFound`] and [`Reason::NameLookupFailed`].
-    pub async fn resolve(
-        &self,
-        resolver: &dyn Resolver,
-        authority: &Authority,
-    ) -> Result<Vec<SocketAddr>, Refusal> {
-        let name = match authority.host() {
-            Host::Address(address) => return self.judge(authority, &[*address]),
-            Host::Name(name) => name,
-        };
+    /// [`Reason::LocalServiceNotAllowed`], [`Reason::LocalAddress`] for `localhost` and all below
+    /// it (RFC 6761, section 6.3), [`Reason::NameNotFound`] for other names of the domain of
+    /// [`HOST_GATEWAY`], and those of [`judge`](Self::judge).
+    pub fn known(&self, authority: &Authority) -> Result<Option<Vec<SocketAddr>>, Refusal> {
+        let Some(name) = authority.host().name() else { return Ok(None) };
         if is_gateway(name) {
-            return self
-                .judge(authority, &[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+            let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return self.judge(authority, &loopback).map(Some);
         }
         if name.as_str() == "localhost" || name.is_below("localhost") {
             return Err(local(authority));
         }
-        let not_found = Refusal::new(Reason::NameNotFound).about(name.as_str());
         if name.is_below(OWN_DOMAIN) {
-            return Err(not_found);
+            return Err(Refusal::new(Reason::NameNotFound).about(name.as_str()));
         }
-        match resolver.resolve(&name.absolute()).await {
-            Ok(addresses) => self.judge(authority, &addresses),
-            Err(ResolveError::NotFound) => Err(not_found),
-            Err(_) => Err(Refusal::new(Reason::NameLookupFailed).about(name.as_str())),
-        }
+        Ok(None)
     }
 
     /// Judges every address of an authority, and returns them with its port.

@@ -5,6 +5,7 @@ mod tunnel;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use http::header::HOST;
 use http::{HeaderMap, Uri};
@@ -17,7 +18,7 @@ const LONGEST: usize = 253 + 1 + 1 + 5;
 
 /// The name of a host: ASCII lower case, without a trailing dot.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HostName(Box<str>);
+pub struct HostName(Arc<str>);
 
 impl HostName {
     /// Returns the name.
@@ -111,6 +112,24 @@ impl Host {
         }
     }
 
+    /// Returns the host as a resolver or a certificate has it: an IPv6 address without brackets.
+    #[must_use]
+    pub fn bare(&self) -> Cow<'_, str> {
+        match self {
+            Self::Name(name) => Cow::Borrowed(name.as_str()),
+            Self::Address(address) => Cow::Owned(address.to_string()),
+        }
+    }
+
+    /// Returns the address; `None` for a name.
+    #[must_use]
+    pub const fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Name(_) => None,
+            Self::Address(address) => Some(*address),
+        }
+    }
+
     /// Returns the name; `None` for an address.
     #[must_use]
     pub const fn name(&self) -> Option<&HostName> {
@@ -146,8 +165,8 @@ impl Authority {
     /// # Errors
     ///
     /// [`Reason::AuthorityMalformed`] and [`Reason::UserInfo`].
-    pub fn parse_connect(target: &[u8]) -> Result<Self, Refusal> {
-        Self::read(target, None)
+    pub fn parse_connect(target: impl AsRef<[u8]>) -> Result<Self, Refusal> {
+        Self::read(target.as_ref(), None)
     }
 
     /// Reads a `Host` header, an `:authority`, or the authority of a URL.
@@ -155,8 +174,8 @@ impl Authority {
     /// # Errors
     ///
     /// [`Reason::AuthorityMalformed`] and [`Reason::UserInfo`].
-    pub fn parse(value: &[u8], default_port: u16) -> Result<Self, Refusal> {
-        Self::read(value, Some(default_port))
+    pub fn parse(value: impl AsRef<[u8]>, default_port: u16) -> Result<Self, Refusal> {
+        Self::read(value.as_ref(), Some(default_port))
     }
 
     /// Reads where a request in absolute form goes that came to the proxy outside of a tunnel.
@@ -173,7 +192,7 @@ impl Authority {
             _ => return Err(Refusal::new(Reason::HostMissing)),
         };
         let authority = uri.authority().ok_or(Refusal::new(Reason::HostMissing))?;
-        let authority = Self::parse(authority.as_str().as_bytes(), port)?;
+        let authority = Self::parse(authority.as_str(), port)?;
         if let Some(host) = only_host(headers)? {
             authority.expect(&Self::parse(host, port)?)?;
         }
@@ -203,6 +222,12 @@ impl Authority {
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Writes the authority as a `Host` field has it: without the port that the scheme implies.
+    #[must_use]
+    pub fn without_port(&self, default_port: u16) -> String {
+        if self.port == default_port { self.host.to_string() } else { self.to_string() }
     }
 
     /// Whether both name the same host and port.

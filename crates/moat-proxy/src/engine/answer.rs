@@ -15,8 +15,8 @@ use moat_provider_core::{
 use zeroize::Zeroizing;
 
 use super::hold::{self, FieldToHold, HeldSecret};
-use super::reason::{EngineReason, Refusal};
 use super::table::{Filling, Issuing};
+use crate::{Reason, Refusal};
 
 /// How long the answer of an issuing endpoint may be.
 const HOLD_LIMIT: usize = 1024 * 1024;
@@ -122,7 +122,7 @@ impl AnswerPlan {
                 }
                 transformer
                     .transform_head(client, response)
-                    .map_err(|_| Refusal::new(EngineReason::TransformFailed))?;
+                    .map_err(|_| Refusal::new(Reason::TransformFailed))?;
                 if let Interest::Body { limit } = interest {
                     collect.transformers.push((transformer.clone(), limit));
                 }
@@ -197,7 +197,7 @@ impl Collect {
     }
 
     /// Whether a longer body, or one that cannot be decoded, is refused with
-    /// [`EngineReason::AnswerTooLong`] or [`EngineReason::UnreadableAnswer`]; else it passes as it
+    /// [`Reason::AnswerTooLong`] or [`Reason::UnreadableAnswer`]; else it passes as it
     /// is.
     #[must_use]
     pub fn must_fit(&self) -> bool {
@@ -225,7 +225,7 @@ impl Collect {
                 if body.len() <= *limit {
                     body = transformer
                         .transform_body(client, body)
-                        .map_err(|_| Refusal::new(EngineReason::TransformFailed))?;
+                        .map_err(|_| Refusal::new(Reason::TransformFailed))?;
                 }
             }
         }

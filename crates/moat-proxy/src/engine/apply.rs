@@ -9,10 +9,11 @@ use time::OffsetDateTime;
 use super::generation::Generation;
 use super::group::{self, Surroundings};
 use super::index::is_address;
+use super::not_used::NotUsed;
 use super::plan::{Plan, Verdict};
-use super::reason::{EngineReason, NotUsed, Refusal};
 use super::table::{Bucket, Filling, Issuing, Signing, Stated, Substituting, first};
 use super::{body, hygiene, issuing, sign, substitute};
+use crate::{Reason, Refusal};
 
 /// Where a request goes, as it was verified: the authority of the tunnel, which the certificate of
 /// the server and the request's own authority agree with (law L6).
@@ -60,12 +61,12 @@ impl<'a> Place<'a> {
     ///
     /// # Errors
     ///
-    /// [`EngineReason::AmbiguousPath`] when that depends on how the path is read.
-    pub(super) fn is_in(&self, target: &Target, method: &Method) -> Result<bool, EngineReason> {
+    /// [`Reason::PathAmbiguous`] when that depends on how the path is read.
+    pub(super) fn is_in(&self, target: &Target, method: &Method) -> Result<bool, Reason> {
         let fits = |path: &str| target.matches(self.host, self.port, method, path);
         let fit = fits(self.path);
         if self.other_readings.iter().any(|path| fits(path) != fit) {
-            return Err(EngineReason::AmbiguousPath);
+            return Err(Reason::PathAmbiguous);
         }
         Ok(fit)
     }
@@ -143,8 +144,8 @@ impl<'a> Matched<'a> {
 fn keep<'a, T>(
     kept: &mut Vec<&'a T>,
     rules: &'a [T],
-    fits: impl Fn(&T) -> Result<bool, EngineReason>,
-) -> Result<(), EngineReason> {
+    fits: impl Fn(&T) -> Result<bool, Reason>,
+) -> Result<(), Reason> {
     for rule in rules {
         if fits(rule)? {
             kept.push(rule);

@@ -15,11 +15,11 @@ use super::json::{Document, Field, Unreadable};
 use super::media::{self, Media, is_compressed};
 use super::pairs::{edited, pairs};
 use super::plan::{BodyPlan, How, Used};
-use super::reason::{EngineReason, Refusal};
 use super::secret_text;
 use super::sign::mark_sensitive;
 use super::substitute::rule_for;
 use super::table::{Signing, Substituting};
+use crate::{Reason, Refusal};
 
 type Edits = Vec<(Range<usize>, Zeroizing<String>)>;
 
@@ -72,7 +72,7 @@ impl HeldBody {
     ///
     /// # Errors
     ///
-    /// [`EngineReason::CompressedBody`].
+    /// [`Reason::CompressedBody`].
     pub(super) fn substitute(
         &mut self,
         request: &request::Parts,
@@ -94,7 +94,7 @@ impl HeldBody {
             return Ok(());
         };
         if is_compressed(&request.headers) {
-            return Err(Refusal::new(EngineReason::CompressedBody).by(&any.label.text));
+            return Err(Refusal::new(Reason::CompressedBody).rule(&any.label.text));
         }
         for limit in rules.iter().filter_map(|rule| rule.rule.held_body()) {
             self.bound(limit);
@@ -107,13 +107,13 @@ impl HeldBody {
     ///
     /// # Errors
     ///
-    /// [`EngineReason::BodyTooLong`].
+    /// [`Reason::BodyTooLong`].
     pub(super) fn plan(mut self, request: &request::Parts) -> Result<BodyPlan, Refusal> {
         match self.limit {
             Some(limit)
                 if media::length(&request.headers).is_some_and(|len| len > limit as u64) =>
             {
-                Err(EngineReason::BodyTooLong.into())
+                Err(Reason::BodyTooLong.into())
             }
             Some(_) => Ok(BodyPlan::Hold(Box::new(self))),
             None => Ok(match self.stream.take() {
@@ -140,7 +140,7 @@ impl HeldBody {
         answer: &mut AnswerPlan,
     ) -> Result<Bytes, Refusal> {
         if body.len() > self.limit() {
-            return Err(EngineReason::BodyTooLong.into());
+            return Err(Reason::BodyTooLong.into());
         }
         if let Some(operations) = &self.operations {
             operations.judge_body(&body, answer)?;
@@ -164,7 +164,7 @@ impl HeldBody {
 }
 
 fn failed(signing: &Signing) -> Refusal {
-    Refusal::new(EngineReason::SigningFailed).by(&signing.label.text)
+    Refusal::new(Reason::SigningFailed).rule(&signing.label.text)
 }
 
 impl Positions {
@@ -185,7 +185,7 @@ impl Positions {
                 }
                 _ => Ok(None),
             };
-            let found = found.map_err(|reason| Refusal::new(reason).by(&rule.label.text))?;
+            let found = found.map_err(|reason| Refusal::new(reason).rule(&rule.label.text))?;
             used.extend(found.map(|rule| Used::new(&rule.label, How::Substituted)));
         }
         Ok(if edits.is_empty() { body } else { edited(&body, &mut edits).into() })
@@ -198,13 +198,13 @@ impl Positions {
         body: &[u8],
         key: &str,
         edits: &mut Edits,
-    ) -> Result<Option<&'a Arc<Substituting>>, EngineReason> {
+    ) -> Result<Option<&'a Arc<Substituting>>, Reason> {
         debug_assert_eq!(self.media, Media::Form);
         let mut winner: Option<&Arc<Substituting>> = None;
         let mut others = false;
         for pair in pairs(body) {
             if pair.hides(body, key) {
-                return Err(EngineReason::AmbiguousQuery);
+                return Err(Reason::QueryAmbiguous);
             }
             if !pair.is(key) {
                 continue;
@@ -216,11 +216,11 @@ impl Positions {
                     winner = Some(rule);
                     edits.push((pair.raw_value, secret_text::in_query(&rule.secret)));
                 }
-                None if self.known.is_foreign(text) => return Err(EngineReason::StalePlaceholder),
+                None if self.known.is_foreign(text) => return Err(Reason::StalePlaceholder),
                 None => others = true,
             }
         }
-        if winner.is_some() && others { Err(EngineReason::MixedCredentials) } else { Ok(winner) }
+        if winner.is_some() && others { Err(Reason::MixedCredentials) } else { Ok(winner) }
     }
 
     /// A body that is not JSON holds no position, and goes on as it is.
@@ -231,11 +231,11 @@ impl Positions {
         body: &[u8],
         pointer: &str,
         edits: &mut Edits,
-    ) -> Result<Option<&'a Arc<Substituting>>, EngineReason> {
+    ) -> Result<Option<&'a Arc<Substituting>>, Reason> {
         let found = Document::parse(body).and_then(|document| document.find(pointer));
         let (text, range) = match found {
             Ok(Some(Field::String(text, range))) => (text, range),
-            Err(Unreadable::DuplicateKey) => return Err(EngineReason::DuplicateKey),
+            Err(Unreadable::DuplicateKey) => return Err(Reason::DuplicateKey),
             Ok(_) | Err(Unreadable::Syntax) => return Ok(None),
         };
         match rule_for(rules, &text, position) {
@@ -243,7 +243,7 @@ impl Positions {
                 edits.push((range, secret_text::in_json(&rule.secret)));
                 Ok(Some(rule))
             }
-            None if self.known.is_foreign(&text) => Err(EngineReason::StalePlaceholder),
+            None if self.known.is_foreign(&text) => Err(Reason::StalePlaceholder),
             None => Ok(None),
         }
     }

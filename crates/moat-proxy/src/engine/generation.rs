@@ -4,32 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, request};
+use http::{HeaderMap, request};
 use moat_provider_core::{
     CredentialKey, HostPattern, IssuingEndpoints, Placeholder, PlaceholderKey, ProxyConfigurer,
     ProxyRules, Result, Secret, SecretName, SecretRef, Secrets, Substitution, Target,
 };
 
-use super::apply::Place;
 use super::attempt::{self, Attempt};
 use super::carried::Known;
 use super::hold::HeldSecret;
 use super::hygiene;
 use super::table::{Bucket, Sendable, Table, header_slots};
+use crate::Mode;
 
 /// How many secrets a run may have been issued by answers; the oldest goes first. The container
 /// decides how often it asks for one.
 const MOST_HELD: usize = 256;
-
-/// What happens to what no rule speaks of.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    /// It passes: credentials of the client's own too.
-    Permissive,
-    /// It is refused.
-    Strict,
-}
 
 /// The rules and the secrets of a run at one time.
 ///
@@ -175,15 +165,15 @@ impl Generation {
         self.rules.targets().iter().chain(self.held.targets())
     }
 
-    /// Whether a strict run may send this request: some rule names the place, however its path is
-    /// read.
+    /// Returns the places of a host that a rule names: where a strict run may go there.
     #[must_use]
-    pub fn grants(&self, place: &Place<'_>, method: &Method) -> bool {
-        self.find(place.host(), place.port(), |bucket| {
-            let mut targets = bucket.targets.iter();
-            targets.any(|target| place.is_in(target, method) == Ok(true)).then_some(())
-        })
-        .is_some()
+    pub fn targets_at(&self, host: &str, port: u16) -> Vec<&Target> {
+        let mut targets = Vec::new();
+        let _: Option<()> = self.find(host, port, |bucket| {
+            targets.extend(&bucket.targets);
+            None
+        });
+        targets
     }
 
     /// Finds placeholders of this run in the headers, the path and the query of a request, wherever

@@ -7,11 +7,11 @@ use moat_provider_core::{ClientCredential, Fill, Position, Slot};
 
 use super::apply::Matched;
 use super::carried::{Known, find_reading};
-use super::generation::Mode;
+use super::not_used::NotUsed;
 use super::plan::{How, Plan, Used};
-use super::reason::{EngineReason, NotUsed, Refusal};
 use super::table::{Filling, first, header_slots};
 use super::{companions, hygiene, slots, substitute};
+use crate::{Mode, Reason, Refusal};
 
 /// Rules of a request that share slots, directly or through others, or the name of a group.
 struct Group<'a> {
@@ -92,9 +92,9 @@ fn check_other_slots(
         slots::for_each_value(request, slot, |value| {
             let mut result = Ok(());
             classify(value, slot, around, |found| match found {
-                Found::Stale => result = Err(EngineReason::StalePlaceholder),
+                Found::Stale => result = Err(Reason::StalePlaceholder),
                 Found::Own if around.mode == Mode::Strict => {
-                    result = Err(EngineReason::ClientCredential);
+                    result = Err(Reason::ClientCredential);
                 }
                 _ => {}
             });
@@ -146,9 +146,9 @@ impl<'a> Group<'a> {
             || (name.is_some() && self.rules.iter().any(|own| own.rule.group_name() == name))
     }
 
-    fn refusal(&self, reason: EngineReason) -> Refusal {
+    fn refusal(&self, reason: Reason) -> Refusal {
         match first(&self.rules) {
-            Some(rule) => Refusal::new(reason).by(&rule.label.text),
+            Some(rule) => Refusal::new(reason).rule(&rule.label.text),
             None => reason.into(),
         }
     }
@@ -157,10 +157,10 @@ impl<'a> Group<'a> {
         &self,
         request: &request::Parts,
         around: &Surroundings<'_>,
-    ) -> Result<Decision<'a>, EngineReason> {
+    ) -> Result<Decision<'a>, Reason> {
         let found = self.values(request, around)?;
         if found.contains(&Found::Stale) {
-            return Err(EngineReason::StalePlaceholder);
+            return Err(Reason::StalePlaceholder);
         }
         if found.is_empty() {
             return Ok(self.fill());
@@ -187,7 +187,7 @@ impl<'a> Group<'a> {
             Found::Own | Found::Stale => false,
         };
         if found.iter().any(belongs_here) {
-            return Err(EngineReason::MixedCredentials);
+            return Err(Reason::MixedCredentials);
         }
         let own = found.contains(&Found::Own);
         self.leave(if own { &Found::Own } else { &found[0] }, around)
@@ -198,7 +198,7 @@ impl<'a> Group<'a> {
         &self,
         request: &request::Parts,
         around: &Surroundings<'_>,
-    ) -> Result<Vec<Found>, EngineReason> {
+    ) -> Result<Vec<Found>, Reason> {
         let mut all: Vec<Found> = Vec::new();
         for slot in &self.slots {
             slots::for_each_value(request, slot, |value| {
@@ -241,18 +241,14 @@ impl<'a> Group<'a> {
         self.rules.iter().any(|rule| answers_to(rule, text))
     }
 
-    fn leave(
-        &self,
-        found: &Found,
-        around: &Surroundings<'_>,
-    ) -> Result<Decision<'a>, EngineReason> {
+    fn leave(&self, found: &Found, around: &Surroundings<'_>) -> Result<Decision<'a>, Reason> {
         match found {
             Found::Own => {
                 let passes = first(&self.rules).is_some_and(|rule| {
                     rule.rule.on_client_credential() == ClientCredential::Passes
                 });
                 if around.mode == Mode::Strict && !passes {
-                    return Err(EngineReason::ClientCredential);
+                    return Err(Reason::ClientCredential);
                 }
                 Ok(Decision::Leave(Some(NotUsed::ClientCredential)))
             }
@@ -261,7 +257,7 @@ impl<'a> Group<'a> {
             }
             Found::Placeholder(_) => Ok(Decision::Leave(Some(NotUsed::OtherPlaceholder))),
             Found::Signature => Ok(Decision::Leave(None)),
-            Found::Stale => Err(EngineReason::StalePlaceholder),
+            Found::Stale => Err(Reason::StalePlaceholder),
         }
     }
 }

@@ -13,9 +13,9 @@ use moat_provider_core::{
 
 use super::json::{Document, Field};
 use super::pairs::edited;
-use super::reason::{EngineReason, Refusal};
 use super::secret_text::take_out;
 use super::table::Issuing;
+use crate::{Reason, Refusal};
 
 /// A field of an answer that needs a placeholder.
 #[derive(Debug)]
@@ -119,11 +119,11 @@ pub(super) fn take(
         return Ok((body, Vec::new()));
     };
     if body.len() > limit {
-        return Err(Refusal::new(EngineReason::AnswerTooLong).by(&any.label));
+        return Err(Refusal::new(Reason::AnswerTooLong).rule(&any.label));
     }
     let Ok(document) = Document::parse(&body) else {
         return match response.status.is_success() && !body.trim_ascii().is_empty() {
-            true => Err(Refusal::new(EngineReason::UnreadableAnswer).by(&any.label)),
+            true => Err(Refusal::new(Reason::UnreadableAnswer).rule(&any.label)),
             false => Ok((body, Vec::new())),
         };
     };
@@ -157,7 +157,7 @@ fn hold_field(
     field: &HeldField,
     mint: &mut dyn FnMut(&FieldToHold<'_>) -> Result<Placeholder>,
 ) -> Result<Option<(HeldSecret, Range<usize>)>, Refusal> {
-    let unreadable = || Refusal::new(EngineReason::UnreadableAnswer).by(&issuing.label);
+    let unreadable = || Refusal::new(Reason::UnreadableAnswer).rule(&issuing.label);
     let (text, range) = match document.find(field.pointer()) {
         Ok(None | Some(Field::Null)) => return Ok(None),
         Ok(Some(Field::String(text, _))) if text.is_empty() => return Ok(None),

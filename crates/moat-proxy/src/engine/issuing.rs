@@ -10,8 +10,8 @@ use super::answer::AnswerPlan;
 use super::body::HeldBody;
 use super::graphql::{self, Format, Unreadable};
 use super::media::{Media, is_compressed};
-use super::reason::{EngineReason, Refusal};
 use super::table::{Issuing, first};
+use crate::{Reason, Refusal};
 
 /// How long the body of a GraphQL request may be where some operations are refused.
 const GRAPHQL_LIMIT: usize = 1024 * 1024;
@@ -48,7 +48,7 @@ pub(super) fn head(
             Ok(None) | Err(Unreadable) => return Err(unreadable(any)),
         }
         if is_compressed(&request.headers) {
-            return Err(Refusal::new(EngineReason::CompressedBody).by(&any.label));
+            return Err(Refusal::new(Reason::CompressedBody).rule(&any.label));
         }
         held.read_operations(operations, GRAPHQL_LIMIT);
     }
@@ -84,7 +84,7 @@ impl Operations {
             Some(Ok(fields)) => self.judge(&fields, answer),
             _ => Err(match self.endpoints.first() {
                 Some(any) => unreadable(any),
-                None => EngineReason::UnreadableGraphql.into(),
+                None => Reason::UnreadableGraphql.into(),
             }),
         }
     }
@@ -107,16 +107,14 @@ fn judge(issuing: &Arc<Issuing>, answer: &mut AnswerPlan) -> Result<(), Refusal>
             answer.hold(issuing.clone());
             Ok(())
         }
-        _ => Err(Refusal::new(EngineReason::IssuingEndpoint)
-            .by(&issuing.label)
-            .detail(issuing.endpoint.issues().to_owned())),
+        _ => Err(Refusal::new(Reason::IssuingEndpoint)
+            .rule(&issuing.label)
+            .about(issuing.endpoint.issues())),
     }
 }
 
 fn unreadable(issuing: &Issuing) -> Refusal {
-    Refusal::new(EngineReason::UnreadableGraphql)
-        .by(&issuing.label)
-        .detail(issuing.endpoint.issues().to_owned())
+    Refusal::new(Reason::UnreadableGraphql).rule(&issuing.label).about(issuing.endpoint.issues())
 }
 
 fn is_safe(method: &Method) -> bool {

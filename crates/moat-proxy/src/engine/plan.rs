@@ -10,7 +10,8 @@ use moat_provider_core::{BodySigner, CredentialKey, LocalAnswer, SecretRef, Targ
 
 use super::answer::AnswerPlan;
 use super::body::HeldBody;
-use super::reason::{NotUsed, Refusal};
+use super::not_used::NotUsed;
+use crate::Refusal;
 
 /// What is to be done with a request.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub enum BodyNeed {
     Sign,
     /// It is collected and handed to [`Plan::finish_body`], with the head, before either is sent. A
     /// body above the limit is answered with
-    /// [`EngineReason::BodyTooLong`](super::EngineReason::BodyTooLong).
+    /// [`Reason::BodyTooLong`](crate::Reason::BodyTooLong).
     Hold {
         /// The bound in bytes.
         limit: usize,

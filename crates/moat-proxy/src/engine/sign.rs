@@ -11,10 +11,11 @@ use time::OffsetDateTime;
 use super::apply::Matched;
 use super::body::HeldBody;
 use super::carried::is_empty;
-use super::generation::{Generation, Mode};
+use super::generation::Generation;
+use super::not_used::NotUsed;
 use super::plan::{How, Plan, Used};
-use super::reason::{EngineReason, NotUsed, Refusal};
 use super::table::{Signing, first};
+use crate::{Mode, Reason, Refusal};
 
 /// Signs the head with the rule whose placeholder stands in it, if there is one.
 ///
@@ -50,19 +51,19 @@ pub(super) fn head<'a>(
         plan.not_used = plan.not_used.or_else(|| own_signature(request, matched));
         return Ok(None);
     };
-    let refused = |reason| Refusal::new(reason).by(&signing.label.text);
+    let refused = |reason| Refusal::new(reason).rule(&signing.label.text);
     let how = signing.rule.signer().sign(request, &signing.secrets, now).map_err(|error| {
         refused(match error.kind() {
-            ErrorKind::Unauthenticated => EngineReason::BadSignature,
-            ErrorKind::Unsupported => EngineReason::UnsupportedSignature,
-            _ => EngineReason::SigningFailed,
+            ErrorKind::Unauthenticated => Reason::BadSignature,
+            ErrorKind::Unsupported => Reason::UnsupportedSignature,
+            _ => Reason::SigningFailed,
         })
     })?;
     match how {
         BodySigning::HeadOnly => {}
         BodySigning::Whole { limit, finish } => held.finish_with(limit, finish, signing),
         BodySigning::Stream(signer) => held.stream_through(signer, signing),
-        _ => return Err(refused(EngineReason::SigningFailed)),
+        _ => return Err(refused(Reason::SigningFailed)),
     }
     mark_sensitive(request, signing);
     plan.used.push(Used::new(&signing.label, How::Signed));
@@ -105,11 +106,11 @@ fn check_unsigned(
             .chain(std::iter::once(query))
             .flat_map(|text| text.split(is_separator));
         if words.any(|word| generation.known().is_foreign(word)) {
-            return Err(Refusal::new(EngineReason::StalePlaceholder).by(&signing.label.text));
+            return Err(Refusal::new(Reason::StalePlaceholder).rule(&signing.label.text));
         }
     }
     match own_signature(request, matched) {
-        Some(_) if generation.mode() == Mode::Strict => Err(EngineReason::ClientCredential.into()),
+        Some(_) if generation.mode() == Mode::Strict => Err(Reason::ClientCredential.into()),
         _ => Ok(()),
     }
 }

@@ -8,18 +8,18 @@ use moat_provider_core::Slot;
 use percent_encoding::percent_decode_str;
 
 use super::pairs::{pairs, set_path_and_query, without};
-use super::reason::EngineReason;
+use crate::Reason;
 
 /// Calls back with each value of a slot that is not empty; `None` stands for one that is not text.
 ///
 /// # Errors
 ///
-/// [`EngineReason::AmbiguousQuery`], and those of the callback.
+/// [`Reason::QueryAmbiguous`], and those of the callback.
 pub(super) fn for_each_value(
     request: &request::Parts,
     slot: &Slot,
-    mut found: impl FnMut(Option<&str>) -> Result<(), EngineReason>,
-) -> Result<(), EngineReason> {
+    mut found: impl FnMut(Option<&str>) -> Result<(), Reason>,
+) -> Result<(), Reason> {
     match slot {
         Slot::Header(name) => {
             for value in request.headers.get_all(name) {
@@ -33,7 +33,7 @@ pub(super) fn for_each_value(
             let query = request.uri.query().unwrap_or_default().as_bytes();
             for pair in pairs(query) {
                 if pair.hides(query, key) {
-                    return Err(EngineReason::AmbiguousQuery);
+                    return Err(Reason::QueryAmbiguous);
                 }
                 if pair.is(key) && !pair.value.trim_ascii().is_empty() {
                     found(pair.text())?;
@@ -58,8 +58,8 @@ pub(super) fn for_each_value(
 ///
 /// # Errors
 ///
-/// [`EngineReason::UnfitSecret`] is not expected: what is left of a query is one.
-pub(super) fn clear(request: &mut request::Parts, slot: &Slot) -> Result<(), EngineReason> {
+/// [`Reason::UnfitSecret`] is not expected: what is left of a query is one.
+pub(super) fn clear(request: &mut request::Parts, slot: &Slot) -> Result<(), Reason> {
     match slot {
         Slot::Header(name) => {
             request.headers.remove(name);
@@ -73,7 +73,7 @@ pub(super) fn clear(request: &mut request::Parts, slot: &Slot) -> Result<(), Eng
                     target.push_str(&rest);
                 }
                 set_path_and_query(&mut request.uri, target.into_bytes())
-                    .map_err(|_| EngineReason::AmbiguousQuery)?;
+                    .map_err(|_| Reason::QueryAmbiguous)?;
             }
         }
         Slot::Cookie(name) => clear_cookie(&mut request.headers, name),

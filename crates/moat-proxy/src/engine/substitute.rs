@@ -13,9 +13,9 @@ use super::apply::Matched;
 use super::carried::{Known, split_scheme};
 use super::pairs::{edited, pairs, set_path_and_query};
 use super::plan::{How, Plan, Used};
-use super::reason::{EngineReason, Refusal};
 use super::table::{Substituting, first};
 use super::{hygiene, list, secret_text};
+use crate::{Reason, Refusal};
 
 type Edits = Vec<(Range<usize>, Zeroizing<String>)>;
 
@@ -72,8 +72,7 @@ pub(super) fn head(
     }
     let target = request.uri.path_and_query().map_or("", |target| target.as_str());
     let target = edited(target.as_bytes(), &mut edits);
-    set_path_and_query(&mut request.uri, target)
-        .map_err(|_| Refusal::new(EngineReason::UnfitSecret))
+    set_path_and_query(&mut request.uri, target).map_err(|_| Refusal::new(Reason::UnfitSecret))
 }
 
 /// Returns the rule that replaces a text at a position.
@@ -103,7 +102,7 @@ impl<'a> At<'a, '_> {
 
     fn check_stale(&self, text: &str) -> Result<(), Refusal> {
         if self.known.is_foreign(text) {
-            return Err(EngineReason::StalePlaceholder.into());
+            return Err(Reason::StalePlaceholder.into());
         }
         Ok(())
     }
@@ -146,7 +145,7 @@ impl<'a> At<'a, '_> {
         let mut others = false;
         for pair in pairs(query) {
             if pair.hides(query, key) {
-                return Err(Refusal::new(EngineReason::AmbiguousQuery).by(&rule.label.text));
+                return Err(Refusal::new(Reason::QueryAmbiguous).rule(&rule.label.text));
             }
             if !pair.is(key) {
                 continue;
@@ -188,9 +187,11 @@ impl<'a> At<'a, '_> {
                 Some(asked) => {
                     others |= winner.is_some_and(|won| !Arc::ptr_eq(won, asked));
                     winner = Some(asked);
-                    values.push(secret_text::header(scheme, &asked.secret).map_err(|_| {
-                        Refusal::new(EngineReason::UnfitSecret).by(&asked.label.text)
-                    })?);
+                    values.push(
+                        secret_text::header(scheme, &asked.secret).map_err(|_| {
+                            Refusal::new(Reason::UnfitSecret).rule(&asked.label.text)
+                        })?,
+                    );
                 }
                 None => {
                     self.check_stale(text)?;
@@ -237,7 +238,7 @@ impl<'a> At<'a, '_> {
         }
         request.headers.remove(SEC_WEBSOCKET_PROTOCOL);
         for line in lines {
-            let mut value = HeaderValue::from_str(&line).map_err(|_| EngineReason::UnfitSecret)?;
+            let mut value = HeaderValue::from_str(&line).map_err(|_| Reason::UnfitSecret)?;
             value.set_sensitive(true);
             request.headers.append(SEC_WEBSOCKET_PROTOCOL, value);
         }
@@ -262,7 +263,7 @@ impl<'a> At<'a, '_> {
     ) -> Result<(), Refusal> {
         match winner {
             Some(rule) if others => {
-                Err(Refusal::new(EngineReason::MixedCredentials).by(&rule.label.text))
+                Err(Refusal::new(Reason::MixedCredentials).rule(&rule.label.text))
             }
             Some(rule) => {
                 self.used(rule);

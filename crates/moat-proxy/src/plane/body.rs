@@ -13,7 +13,8 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::plane::error::{Abort, Reason};
+use crate::Reason;
+use crate::plane::error::Abort;
 use crate::plane::headers::strip_trailers;
 use crate::plane::record::{Direction, Exchange};
 use crate::plane::seam::{AnswerHandler, BodyMap, Cut};
@@ -90,16 +91,24 @@ impl Body {
         self
     }
 
+    pub(crate) fn maybe_mapped(mut self, map: Option<Box<dyn BodyMap>>) -> Self {
+        if map.is_some() {
+            self.extra().map = map;
+        }
+        self
+    }
+
     /// Shows the trailers to the one who saw the answer's head.
     pub(crate) fn observed(mut self, answer: Box<dyn AnswerHandler>) -> Self {
         self.extra().answer = Some(answer);
         self
     }
 
-    /// Ends the body with an error when a token is cancelled.
-    pub(crate) fn cut_by(mut self, token: Option<CancellationToken>, why: &'static str) -> Self {
-        if let Some(token) = token {
-            self.extra().cuts.push((Box::pin(token.cancelled_owned()), why));
+    /// Ends the body with an error when one of the tokens is cancelled.
+    pub(crate) fn cut_by(mut self, tokens: &[(CancellationToken, Reason)]) -> Self {
+        for (token, why) in tokens {
+            let token = token.clone().cancelled_owned();
+            self.extra().cuts.push((Box::pin(token), why.as_str()));
         }
         self
     }

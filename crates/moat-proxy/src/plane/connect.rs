@@ -12,9 +12,9 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::LazyConfigAcceptor;
 
-use crate::plane::authority::{Authority, Destination, Scheme};
 use crate::plane::body::Body;
-use crate::plane::error::{Abort, Reason, Refusal};
+use crate::plane::destination::{Destination, Scheme};
+use crate::plane::error::Abort;
 use crate::plane::forward;
 use crate::plane::io::{Rewind, Socket, into_socket};
 use crate::plane::lane::{Lane, answer};
@@ -25,6 +25,7 @@ use crate::plane::run::Run;
 use crate::plane::seam::{Channel, ConnectVerdict, NotTls, UpgradedMaps};
 use crate::plane::serve;
 use crate::plane::tunnel;
+use crate::{Authority, Reason, Refusal};
 
 /// The first byte of a TLS record that holds a handshake message (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 0x16;
@@ -57,7 +58,7 @@ impl Client {
             Admission::Run(run) => Arc::clone(run),
             Admission::Token => match self.shared.runs.find(request.headers(), self.peer) {
                 Some(run) => run,
-                None => return Ok(answer(no_identity().into_response())),
+                None => return Ok(answer(no_identity().response())),
             },
         };
         if request.method() == Method::CONNECT {
@@ -65,7 +66,7 @@ impl Client {
         }
         let lane = match lane(run, request.uri()) {
             Ok(lane) => lane,
-            Err(refusal) => return Ok(answer(refusal.into_response())),
+            Err(refusal) => return Ok(answer(refusal.response())),
         };
         // Boxed, because the connection's task is not large without it.
         Box::pin(forward::handle(&lane, request)).await
@@ -73,8 +74,7 @@ impl Client {
 }
 
 fn no_identity() -> Refusal {
-    Refusal::failed(Reason::ProxyAuth, "the run token is missing or wrong")
-        .with_fix("use the proxy URL of the run's environment")
+    Refusal::new(Reason::ProxyAuth)
 }
 
 /// Finds out what a request that is not CONNECT wants of a proxy.
@@ -82,15 +82,13 @@ fn lane(run: Arc<Run>, uri: &Uri) -> Result<Lane, Refusal> {
     match (uri.scheme(), uri.authority()) {
         (None, None) => Ok(Lane::new(run, Channel::Direct, None)),
         (Some(scheme), Some(authority)) if *scheme == UriScheme::HTTP => {
-            let authority = Authority::parse(authority.as_str(), Some(80))?;
+            let authority = Authority::parse(authority.as_str(), 80)?;
             let destination = Destination::new(authority, Scheme::Http)?;
             Ok(Lane::new(run, Channel::Plain, Some(destination)))
         }
-        _ => Err(Refusal::failed(
-            Reason::BadRequest,
-            "only http URLs are asked for in absolute form",
-        )
-        .with_fix("open a tunnel with CONNECT for anything else")),
+        _ => Err(Refusal::new(Reason::BadRequest)
+            .about("only http URLs are asked for in absolute form")
+            .fix("open a tunnel with CONNECT for anything else")),
     }
 }
 
@@ -104,9 +102,9 @@ async fn connect(run: Arc<Run>, mut request: Request<Incoming>) -> Response<Body
         Err(refusal) => {
             let exchange = exchange_of(&run, &target, forward::version(request.version()));
             exchange.answered(refusal.status());
-            exchange.reason(refusal.reason());
-            exchange.rule(refusal.rule().map(Into::into));
-            answer(refusal.into_response())
+            exchange.reason(refusal.reason().as_str());
+            exchange.rule(refusal.decided_by().map(Into::into));
+            answer(refusal.response())
         }
     }
 }
@@ -121,7 +119,7 @@ async fn open(
     version: http::Version,
     upgrade: OnUpgrade,
 ) -> Result<(), Refusal> {
-    let authority = Authority::parse(target, None)?;
+    let authority = Authority::parse_connect(target)?;
     let verdict = run.handler().connect(&authority);
     let permit = match verdict {
         ConnectVerdict::Refuse(refusal) => return Err(refusal),
@@ -144,7 +142,7 @@ async fn open(
             let host = stop
                 .run_until_cancelled(reach)
                 .await
-                .unwrap_or_else(|| Err(Refusal::failed(Reason::RunStopped, "the run has ended")))?;
+                .unwrap_or_else(|| Err(Refusal::new(Reason::RunStopped)))?;
             let exchange = exchange_of(run, target, forward::version(version));
             exchange.answered(http::StatusCode::OK);
             let task = async move {
@@ -198,7 +196,7 @@ impl Tunnel {
             }
             Err(refusal) => {
                 let exchange = exchange_of(&self.run, &self.authority.to_string(), "raw");
-                exchange.reason(refusal.reason());
+                exchange.reason(refusal.reason().as_str());
             }
         }
     }
@@ -227,13 +225,12 @@ impl Tunnel {
     async fn handshake(&self, socket: Rewind<Socket>) -> std::io::Result<(serve::ClientTls, Lane)> {
         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
         let sni = start.client_hello().server_name().map(str::to_owned);
-        let config = self.run.leaves.config(&self.authority).map_err(std::io::Error::other)?;
+        let config =
+            self.run.leaves.config(self.authority.host()).map_err(std::io::Error::other)?;
         let stream = start.into_stream(config).await?;
         let destination = Destination::new(self.authority.clone(), Scheme::Https)
             .map_err(std::io::Error::other)?;
-        let mut lane = Lane::new(Arc::clone(&self.run), Channel::Intercepted, Some(destination));
-        lane.sni = sni;
-        Ok((stream, lane))
+        Ok((stream, Lane::intercepted(Arc::clone(&self.run), destination, sni)))
     }
 
     fn failed(&self, reason: Reason) {

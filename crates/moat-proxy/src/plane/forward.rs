@@ -1,6 +1,7 @@
 //! One request on its way to the host, and the answer on its way back.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST};
@@ -10,19 +11,21 @@ use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
 
-use crate::plane::authority::{Destination, Scheme};
 use crate::plane::body::{Body, Collected, collect};
-use crate::plane::error::{Abort, Reason, Refusal};
+use crate::plane::destination::{Destination, Scheme};
+use crate::plane::error::Abort;
 use crate::plane::headers;
 use crate::plane::lane::{Lane, answer};
 use crate::plane::record::{Direction, Exchange, Sink};
 use crate::plane::run::Run;
 use crate::plane::seam::{
-    Action, AnswerBody, Channel, ForwardPlan, Note, RequestBody, RequestPlace, Respond, Upgrade,
+    Action, AnswerBody, Channel, ForwardPlan, Note, Overlong, RequestBody, RequestPlace, Respond,
+    Upgrade,
 };
 use crate::plane::tunnel;
 use crate::plane::upgrade::{self, Over, Requested};
 use crate::plane::upstream::{Lease, Offer, Protocol, SendError};
+use crate::{Reason, Refusal};
 
 /// How often a request is sent again because a connection turned out to be closed.
 const RETRIES: usize = 2;
@@ -36,11 +39,11 @@ pub(crate) async fn handle(
     let response = match route(lane, request, &exchange).await {
         Ok(response) => response,
         Err(Failure::Refused(refusal)) => {
-            exchange.reason(refusal.reason());
-            if let Some(rule) = refusal.rule() {
+            exchange.reason(refusal.reason().as_str());
+            if let Some(rule) = refusal.decided_by() {
                 exchange.rule(Some(rule.into()));
             }
-            answer(refusal.into_response())
+            answer(refusal.response())
         }
         Err(Failure::Aborted(abort)) => {
             exchange.reason(abort.reason());
@@ -108,15 +111,14 @@ async fn route(
     mut request: Request<Incoming>,
     exchange: &Arc<Exchange>,
 ) -> Result<Response<Body>, Failure> {
-    if !lane.sni_agrees() {
-        let text = "the TLS handshake named another host than the tunnel";
-        return Err(Refusal::failed(Reason::SniMismatch, text).into());
+    if !lane.sni_agrees {
+        return Err(Refusal::new(Reason::SniMismatch).into());
     }
     if !headers::is_plainly_framed(request.headers()) {
         let refusal =
-            Refusal::failed(Reason::BadRequest, "the transfer coding is not exactly chunked");
-        exchange.reason(refusal.reason());
-        let mut response = answer(refusal.into_response());
+            Refusal::new(Reason::BadRequest).about("the transfer coding is not exactly chunked");
+        exchange.reason(refusal.reason().as_str());
+        let mut response = answer(refusal.response());
         // Nobody knows where the next request would begin.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         return Ok(response);
@@ -129,6 +131,7 @@ async fn route(
         authority: lane.destination.as_ref().map(|destination| &destination.authority),
         sni: lane.sni.as_deref(),
         upgrade: upgrade.as_ref().map(|_| Upgrade::WebSocket),
+        has_body: !body.is_end_stream(),
     };
     let verdict = lane.run.handler().request(&mut head, &place);
     note(exchange, verdict.note);
@@ -136,17 +139,39 @@ async fn route(
         Action::Answer(response) => Ok(answer(response)),
         Action::Serve { limit, respond } => serve_here(head, body, limit, respond).await,
         Action::Forward(plan) => {
-            // What ends with the tunnel in other lanes ends with this in that of plain http.
-            let stop = (lane.channel != Channel::Intercepted).then(|| lane.run.stop.clone());
-            let cuts = [plan.cut.clone(), stop];
+            let cuts = cuts(lane, &plan);
             let trip = Trip { lane, exchange, cuts: &cuts };
             let forwarded = Box::pin(trip.forward(head, body, plan, upgrade));
             tokio::select! {
                 done = forwarded => done,
-                () = trip.cut() => Err(Failure::Aborted(Abort::new(Reason::RunStopped.as_str()))),
+                reason = first_of(&cuts) => Err(Failure::Aborted(Abort::new(reason.as_str()))),
             }
         }
     }
+}
+
+/// What ends an exchange before its time, and why.
+type Cuts = [(CancellationToken, Reason)];
+
+fn cuts(lane: &Lane, plan: &ForwardPlan) -> Vec<(CancellationToken, Reason)> {
+    let revoked = plan.cuts.iter().map(|token| (token.clone(), Reason::BodyCut));
+    // What ends with the tunnel in other lanes ends with this in that of plain http.
+    let stop =
+        (lane.channel != Channel::Intercepted).then(|| (lane.run.stop.clone(), Reason::RunStopped));
+    revoked.chain(stop).collect()
+}
+
+/// Completes when the exchange must end.
+async fn first_of(cuts: &Cuts) -> Reason {
+    let mut waiting: Vec<_> =
+        cuts.iter().map(|(token, reason)| (Box::pin(token.cancelled()), *reason)).collect();
+    std::future::poll_fn(|cx| {
+        let fired = waiting
+            .iter_mut()
+            .find_map(|(token, reason)| token.as_mut().poll(cx).is_ready().then_some(*reason));
+        fired.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 fn note(exchange: &Exchange, note: Note) {
@@ -175,30 +200,17 @@ async fn serve_here(
 }
 
 fn too_large(limit: usize) -> Refusal {
-    let text = format!("the body is longer than the {limit} bytes that a rule can hold");
-    Refusal::failed(Reason::BodyTooLarge, text)
+    Refusal::new(Reason::BodyTooLong).about(format!("more than {limit} bytes"))
 }
 
 /// A request that is forwarded.
 struct Trip<'a> {
     lane: &'a Lane,
     exchange: &'a Arc<Exchange>,
-    cuts: &'a [Option<CancellationToken>; 2],
+    cuts: &'a Cuts,
 }
 
 impl Trip<'_> {
-    /// Completes when the exchange must end.
-    async fn cut(&self) {
-        let fired = async |token: &Option<CancellationToken>| match token {
-            Some(token) => token.cancelled().await,
-            None => std::future::pending().await,
-        };
-        tokio::select! {
-            () = fired(&self.cuts[0]) => {}
-            () = fired(&self.cuts[1]) => {}
-        }
-    }
-
     async fn forward(
         &self,
         mut head: request::Parts,
@@ -207,10 +219,7 @@ impl Trip<'_> {
         upgrade: Option<Requested>,
     ) -> Result<Response<Body>, Failure> {
         let Some(destination) = &self.lane.destination else {
-            let text = "there is nothing at this path of the proxy";
-            return Err(Refusal::failed(Reason::BadRequest, text)
-                .with_status(StatusCode::NOT_FOUND)
-                .into());
+            return Err(Refusal::new(Reason::NoSuchEndpoint).into());
         };
         let method = head.method.clone();
         let change = std::mem::take(&mut plan.body);
@@ -317,8 +326,7 @@ impl Trip<'_> {
                 Ok(answered) => return Ok(answered),
                 Err(_) if self.exchange.up() != before => {}
                 Err(_) => {
-                    let text = "the host did not begin to answer in time";
-                    return Err(Refusal::failed(Reason::UpstreamTimeout, text));
+                    return Err(Refusal::new(Reason::UpstreamTimeout));
                 }
             }
         }
@@ -383,7 +391,7 @@ impl Trip<'_> {
         };
         let body = match answer.head(&mut head) {
             AnswerBody::Map(map) => Body::incoming(incoming).mapped(map),
-            AnswerBody::Collect { limit, finish } if has_body(method, &head) => {
+            AnswerBody::Collect { limit, finish, overlong } if has_body(method, &head) => {
                 match collect(incoming, limit).await {
                     Ok(Collected::Whole(bytes)) => {
                         lease.release();
@@ -392,7 +400,10 @@ impl Trip<'_> {
                         set_length(&mut head.headers, &bytes);
                         return Ok(Response::from_parts(head, Body::full(bytes)));
                     }
-                    Ok(Collected::TooLong(ahead, rest)) => Body::prefixed(ahead, rest),
+                    Ok(Collected::TooLong(ahead, rest)) => match overlong {
+                        Overlong::Refuse(refusal) => return Err(refusal.into()),
+                        Overlong::Stream(map) => Body::prefixed(ahead, rest).maybe_mapped(map),
+                    },
                     Err(error) => return Err(lost(&error).into()),
                 }
             }
@@ -403,11 +414,7 @@ impl Trip<'_> {
     }
 
     fn passed(&self, body: Body, lease: Lease) -> Body {
-        let [cut, stop] = self.cuts;
-        body.counted(Arc::clone(self.exchange), Direction::Down)
-            .cut_by(cut.clone(), Reason::BodyCut.as_str())
-            .cut_by(stop.clone(), Reason::RunStopped.as_str())
-            .leased(lease)
+        body.counted(Arc::clone(self.exchange), Direction::Down).cut_by(self.cuts).leased(lease)
     }
 
     /// Joins both sides of a WebSocket.
@@ -432,7 +439,8 @@ impl Trip<'_> {
         }
         upgrade.confirm(&mut head.status, &mut head.headers);
         let run = &self.lane.run;
-        let (exchange, stop, cut) = (Arc::clone(self.exchange), run.stop.clone(), plan.cut);
+        let (exchange, stop) = (Arc::clone(self.exchange), run.stop.clone());
+        let cuts = self.cuts.to_vec();
         let idle = run.shared.limits.tunnel_idle;
         let relay = async move {
             let (Ok(client), Ok(host)) = tokio::join!(upgrade.client, host) else { return };
@@ -440,8 +448,13 @@ impl Trip<'_> {
             tunnel::relay(client, host, maps, &exchange, idle).await;
         };
         run.tasks.spawn(async move {
-            let cut = cut.unwrap_or_default();
-            stop.run_until_cancelled(cut.run_until_cancelled(relay)).await
+            let relay = async {
+                tokio::select! {
+                    () = relay => {}
+                    _ = first_of(&cuts) => {}
+                }
+            };
+            stop.run_until_cancelled(relay).await
         });
         Ok(Response::from_parts(head, Body::empty()))
     }
@@ -468,7 +481,7 @@ fn has_body(method: &Method, head: &response::Parts) -> bool {
 }
 
 fn broken(text: &'static str) -> Refusal {
-    Refusal::failed(Reason::UpstreamProtocol, text)
+    Refusal::new(Reason::UpstreamProtocol).about(text)
 }
 
 /// Tells a host that went away from one that broke the protocol.
@@ -477,5 +490,5 @@ fn lost(error: &hyper::Error) -> Refusal {
     if error.is_parse() || error.is_user() {
         return broken("the host's answer is malformed");
     }
-    Refusal::failed(Reason::UpstreamReset, "the host closed the connection before it answered")
+    Refusal::new(Reason::UpstreamReset)
 }

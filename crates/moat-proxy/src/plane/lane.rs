@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Response;
 
-use crate::plane::authority::Destination;
+use crate::Host;
 use crate::plane::body::Body;
+use crate::plane::destination::Destination;
 use crate::plane::run::Run;
 use crate::plane::seam::Channel;
 
@@ -18,20 +19,28 @@ pub(crate) struct Lane {
     /// Where requests go; `None` for those to the proxy itself.
     pub(crate) destination: Option<Destination>,
     pub(crate) sni: Option<String>,
+    /// Whether the client's handshake named the host of the CONNECT request, or none.
+    pub(crate) sni_agrees: bool,
 }
 
 impl Lane {
     pub(crate) fn new(run: Arc<Run>, channel: Channel, destination: Option<Destination>) -> Self {
-        Self { run, channel, destination, sni: None }
+        Self { run, channel, destination, sni: None, sni_agrees: true }
     }
 
-    /// Whether the client's handshake named the host of the CONNECT request, or none.
-    pub(crate) fn sni_agrees(&self) -> bool {
-        let host = self.destination.as_ref().map(|destination| destination.authority.host());
-        self.sni.as_deref().is_none_or(|sni| {
-            let sni = sni.strip_suffix('.').unwrap_or(sni);
-            host.is_some_and(|host| host.eq_ignore_ascii_case(sni))
-        })
+    /// Makes the lane of a tunnel whose TLS ends here.
+    pub(crate) fn intercepted(
+        run: Arc<Run>,
+        destination: Destination,
+        sni: Option<String>,
+    ) -> Self {
+        let host = destination.authority.host();
+        let agrees = |sni: &str| Host::parse_sni(sni).is_ok_and(|name| name == *host);
+        Self {
+            sni_agrees: sni.as_deref().is_none_or(agrees),
+            sni,
+            ..Self::new(run, Channel::Intercepted, Some(destination))
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 
-use crate::plane::authority::Authority;
+use crate::Host;
 use crate::plane::ca::{BACK_DATING, CertificateAuthority, random_serial};
 use crate::plane::error::SetupError;
 
@@ -30,7 +30,7 @@ pub(crate) struct Leaves {
     authority: Arc<CertificateAuthority>,
     provider: Arc<CryptoProvider>,
     clock: Arc<dyn Clock>,
-    cache: Cache<Arc<str>, Leaf>,
+    cache: Cache<Host, Leaf>,
     minted: AtomicU64,
 }
 
@@ -52,16 +52,15 @@ impl Leaves {
 
     /// Returns the TLS configuration with a leaf for a host. Of several callers one mints, and the
     /// others wait for it (some 100 microseconds).
-    pub(crate) fn config(&self, host: &Authority) -> Result<Arc<ServerConfig>, SetupError> {
+    pub(crate) fn config(&self, host: &Host) -> Result<Arc<ServerConfig>, SetupError> {
         let now = self.clock.now();
-        let key = host.shared_host();
-        if let Some(leaf) = self.cache.get(key) {
+        if let Some(leaf) = self.cache.get(host) {
             if now < leaf.renew_at {
                 return Ok(leaf.config);
             }
-            self.cache.remove_if(key, |leaf| now >= leaf.renew_at);
+            self.cache.remove_if(host, |leaf| now >= leaf.renew_at);
         }
-        self.cache.get_or_insert_with(key, || self.mint(host, now)).map(|leaf| leaf.config)
+        self.cache.get_or_insert_with(host, || self.mint(host, now)).map(|leaf| leaf.config)
     }
 
     pub(crate) fn minted(&self) -> u64 {
@@ -76,7 +75,7 @@ impl Leaves {
         &self.authority
     }
 
-    fn mint(&self, host: &Authority, now: OffsetDateTime) -> Result<Leaf, SetupError> {
+    fn mint(&self, host: &Host, now: OffsetDateTime) -> Result<Leaf, SetupError> {
         self.minted.fetch_add(1, Ordering::Relaxed);
         let failed = |error| SetupError::new("cannot mint a leaf certificate").because(error);
         let not_after = (now + LIFE).min(self.authority.not_after());
@@ -93,23 +92,25 @@ impl Leaves {
 }
 
 fn params(
-    host: &Authority,
+    host: &Host,
     now: OffsetDateTime,
     not_after: OffsetDateTime,
 ) -> Result<CertificateParams, SetupError> {
     let mut params = CertificateParams::default();
     // Exactly one name, so that no client uses the connection for another host (RFC 9113, section
     // 9.1.1).
-    params.subject_alt_names = vec![match host.ip() {
-        Some(ip) => SanType::IpAddress(ip),
-        None => SanType::DnsName(host.host().try_into().map_err(|error: rcgen::Error| {
-            SetupError::new("the host has no form for a certificate").because(error)
-        })?),
+    params.subject_alt_names = vec![match host {
+        Host::Address(ip) => SanType::IpAddress(*ip),
+        Host::Name(name) => {
+            SanType::DnsName(name.as_str().try_into().map_err(|error: rcgen::Error| {
+                SetupError::new("the host has no form for a certificate").because(error)
+            })?)
+        }
     }];
     params.distinguished_name.remove(DnType::CommonName);
     // A common name has at most 64 characters (RFC 5280, upper bounds).
-    let name = if host.host().len() <= 64 { host.host() } else { "moat leaf" };
-    params.distinguished_name.push(DnType::CommonName, name);
+    let name = Some(host.bare()).filter(|name| name.len() <= 64).unwrap_or("moat leaf".into());
+    params.distinguished_name.push(DnType::CommonName, &*name);
     // With this, the certificate has a subject key identifier too.
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
@@ -174,8 +175,8 @@ mod tests {
         (Leaves::new(ca, provider, clock.clone(), capacity), clock)
     }
 
-    fn host(text: &str) -> Authority {
-        Authority::parse(text, Some(443)).unwrap()
+    fn host(text: &str) -> Host {
+        Host::parse(text.as_bytes()).unwrap()
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The data plane of moat: an intercepting proxy for the runs of one machine.
 
-mod authority;
 mod body;
 mod ca;
 mod connect;
+mod destination;
 mod error;
 mod forward;
 mod headers;
@@ -22,9 +22,8 @@ mod tunnel;
 mod upgrade;
 mod upstream;
 
-pub use crate::plane::authority::Authority;
 pub use crate::plane::ca::CertificateAuthority;
-pub use crate::plane::error::{BLOCKED, FAILED, Reason, Refusal, SetupError};
+pub use crate::plane::error::SetupError;
 pub use crate::plane::limits::{Limits, raise_descriptor_limit};
 pub use crate::plane::proxy::{Proxy, ProxyBuilder};
 pub use crate::plane::record::{Recorder, Records, RequestRecord, channel};

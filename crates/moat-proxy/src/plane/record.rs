@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::Reason;
 use moat_provider_core::RunId;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -13,8 +14,6 @@ use time::format_description::well_known::Rfc3339;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-
-use crate::plane::error::Reason;
 
 /// What the proxy saw of one request or tunnel. It holds no header, no body and no query.
 #[non_exhaustive]

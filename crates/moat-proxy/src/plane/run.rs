@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::plane::ca::CertificateAuthority;
-use crate::plane::error::{Reason, Refusal};
 use crate::plane::identity::TokenHash;
 use crate::plane::leaf::Leaves;
 use crate::plane::proxy::Shared;
 use crate::plane::seam::Handler;
 use crate::plane::upstream::Pool;
+use crate::{Reason, Refusal};
 
 /// How long a stopped run may take to close what it has open.
 const STOP: Duration = Duration::from_secs(2);
@@ -44,9 +44,9 @@ impl Run {
 
     /// Takes one of the run's tunnels.
     pub(crate) fn tunnel(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        Arc::clone(&self.tunnels).try_acquire_owned().map_err(|_| {
-            Refusal::failed(Reason::TooManyTunnels, "the run has as many tunnels as it may have")
-        })
+        Arc::clone(&self.tunnels)
+            .try_acquire_owned()
+            .map_err(|_| Refusal::new(Reason::TooManyTunnels))
     }
 }
 

@@ -5,13 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::{Authority, Refusal};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, request, response};
 use moat_provider_core::BoxFuture;
 use tokio_util::sync::CancellationToken;
-
-use crate::plane::authority::Authority;
-use crate::plane::error::Refusal;
 
 /// Decides what happens in one run: a snapshot of its rules, policy and secrets.
 ///
@@ -24,11 +22,15 @@ pub trait Handler: fmt::Debug + Send + Sync {
     /// request target and everything else are as the client wrote them.
     fn request(&self, head: &mut request::Parts, place: &RequestPlace<'_>) -> Verdict;
 
-    /// Returns the addresses of a host that is not to be resolved: one that the person mapped to
-    /// this machine.
-    fn known_addresses(&self, authority: &Authority) -> Option<Vec<SocketAddr>> {
+    /// Returns where to connect for a host that is not to be looked up, such as the name of this
+    /// machine; `None` for any other.
+    ///
+    /// # Errors
+    ///
+    /// The refusal, when the host may not be reached.
+    fn known_addresses(&self, authority: &Authority) -> Result<Option<Vec<SocketAddr>>, Refusal> {
         let _ = authority;
-        None
+        Ok(None)
     }
 
     /// Says which addresses of a host may be dialled, in order of preference. Exactly these are.
@@ -76,6 +78,8 @@ pub struct RequestPlace<'a> {
     pub sni: Option<&'a str>,
     /// What the client wants to switch to.
     pub upgrade: Option<Upgrade>,
+    /// Whether a body may come. Trailers are part of one.
+    pub has_body: bool,
 }
 
 /// How a request came in.
@@ -115,6 +119,8 @@ pub struct Note {
     pub reason: Option<&'static str>,
     /// The rule that filled in a credential.
     pub rule: Option<Arc<str>>,
+    /// Where placeholders of the run stand that do not belong there: a header, `query KEY`, `path`.
+    pub strays: Vec<String>,
 }
 
 /// What happens to a request.
@@ -145,8 +151,8 @@ pub struct ForwardPlan {
     pub body: RequestBody,
     /// Looks at the answer; without one it passes.
     pub answer: Option<Box<dyn AnswerHandler>>,
-    /// Cuts the exchange short when the credential is revoked.
-    pub cut: Option<CancellationToken>,
+    /// Cut the exchange short when one of them is cancelled: a credential is revoked.
+    pub cuts: Vec<CancellationToken>,
 }
 
 /// What happens to the body of a request.
@@ -201,15 +207,26 @@ pub enum AnswerBody {
     Stream,
     /// It streams through a map.
     Map(Box<dyn BodyMap>),
-    /// It is collected first; a longer one streams as it is.
+    /// It is collected first.
     Collect {
         /// How long it may be, in bytes.
         limit: usize,
         /// Makes the body to send, and may change the head.
         finish: FinishAnswer,
+        /// What happens to a longer one.
+        overlong: Overlong,
     },
     /// Head and body are replaced.
     Replace(Response<Bytes>),
+}
+
+/// What happens to the body of an answer that is longer than may be collected.
+#[derive(Debug)]
+pub enum Overlong {
+    /// It streams, through a map if there is one.
+    Stream(Option<Box<dyn BodyMap>>),
+    /// A refusal takes the answer's place.
+    Refuse(Refusal),
 }
 
 /// Makes the body to send from a whole body.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::plane::error::{Abort, Reason};
+use crate::Reason;
+use crate::plane::error::Abort;
 use crate::plane::record::{Direction, Exchange};
 use crate::plane::seam::{BodyMap, Cut, UpgradedMaps};
 

@@ -13,8 +13,8 @@ use hyper::upgrade::OnUpgrade;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::plane::error::{Reason, Refusal};
 use crate::plane::headers::has_token;
+use crate::{Reason, Refusal};
 
 /// What is hashed together with the key (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -53,7 +53,7 @@ pub(crate) fn requested(request: &mut Request<Incoming>) -> Result<Option<Reques
 }
 
 fn method_refused(text: &'static str) -> Refusal {
-    Refusal::failed(Reason::MethodRefused, text)
+    Refusal::new(Reason::MethodRefused).about(text)
 }
 
 fn wants_websocket<B>(request: &Request<B>) -> bool {
@@ -82,7 +82,9 @@ fn http1(request: &mut Request<Incoming>) -> Result<Requested, Refusal> {
             let client = hyper::upgrade::on(request);
             Ok(Requested { client, over: Over::Http1, key })
         }
-        _ => Err(Refusal::failed(Reason::UpgradeRefused, "the WebSocket handshake is malformed")),
+        _ => {
+            Err(Refusal::new(Reason::UpgradeRefused).about("the WebSocket handshake is malformed"))
+        }
     }
 }
 
@@ -90,9 +92,9 @@ fn http2(request: &mut Request<Incoming>) -> Result<Requested, Refusal> {
     let mut bytes = [0; 16];
     SystemRandom::new()
         .fill(&mut bytes)
-        .map_err(|_| Refusal::failed(Reason::Internal, "the system has no random numbers"))?;
+        .map_err(|_| Refusal::new(Reason::Internal).about("the system has no random numbers"))?;
     let key = HeaderValue::from_str(&STANDARD.encode(bytes))
-        .map_err(|_| Refusal::failed(Reason::Internal, "base64 is no header value"))?;
+        .map_err(|_| Refusal::new(Reason::Internal).about("base64 is no header value"))?;
     let client = hyper::upgrade::on(&mut *request);
     // The rest of the proxy, and the host, see the request that HTTP/1.1 has for this.
     *request.method_mut() = Method::GET;

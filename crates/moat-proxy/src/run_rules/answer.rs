@@ -4,15 +4,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use http::{HeaderMap, response};
+use http::{HeaderMap, StatusCode, response};
 
-use super::maps::{Closed, HoldMap, ScrubMap, WebSocketMap};
-use super::{State, canned, locked};
-use crate::engine::{self, AnswerBody as Planned, Collect, EngineReason, Plan};
-use crate::plane::Refusal;
-use crate::plane::seam::{AnswerBody, AnswerHandler, BodyMap, Cut, UpgradedMaps};
-use crate::scrub::{Place, Scrubber};
+use super::canned;
+use super::maps::{Closed, Scrubbing};
+use super::state::{State, locked};
+use crate::Reason;
+use crate::engine::{self, AnswerBody as Planned, Collect, Plan, Used};
+use crate::plane::seam::{
+    AnswerBody, AnswerHandler, BodyMap, FinishAnswer, Overlong, UpgradedMaps,
+};
+use crate::scrub::{Place, Scrubber, decode_whole};
 
 /// Looks at one answer.
 pub(super) struct Answer {
@@ -32,79 +34,67 @@ impl Answer {
     }
 
     /// Collects a body that is changed as a whole.
-    fn collect(&self, collect: Collect, head: &mut response::Parts) -> AnswerBody {
-        let coded = head.headers.get(CONTENT_ENCODING).is_some_and(|it| it != "identity");
-        match (coded, collect.must_fit()) {
-            (false, false) => {
-                let (limit, finish) = (collect.limit(), self.finisher(collect));
-                AnswerBody::Collect { limit, finish: Box::new(finish) }
-            }
-            // Whoever transforms gets nothing of a coded body; it streams as it is.
-            (true, false) => self.scrubbed(head),
-            (true, true) => refusal(EngineReason::UnreadableAnswer),
-            (false, true) => {
-                let (limit, finish) = (collect.limit(), self.finisher(collect));
-                let mut copy = copy_of(head);
-                // What stays on the host makes the body another length.
-                head.headers.remove(CONTENT_LENGTH);
-                let finish = move |body: Bytes| {
-                    finish(body, &mut copy).map_err(|refusal| Cut { reason: refusal.reason() })
-                };
-                let finish: super::maps::Finish = Box::new(finish);
-                let map = HoldMap { held: BytesMut::new(), limit, finish: Some(finish) };
-                AnswerBody::Map(Box::new(map))
-            }
-        }
+    fn collect(&self, collect: Collect, head: &response::Parts) -> AnswerBody {
+        let limit = collect.limit();
+        let overlong = if collect.must_fit() {
+            Overlong::Refuse(Reason::AnswerTooLong.into())
+        } else {
+            Overlong::Stream(self.scrub(head))
+        };
+        AnswerBody::Collect { limit, finish: self.finisher(collect), overlong }
     }
 
-    /// Makes what changes a collected body: fields are held, transformers run, and the rest is
-    /// scrubbed.
-    fn finisher(
-        &self,
-        collect: Collect,
-    ) -> impl FnOnce(Bytes, &mut response::Parts) -> Result<Bytes, Refusal> + Send + use<> {
+    /// Makes what changes a collected body: its coding is undone, fields are held, transformers
+    /// run, and the rest is scrubbed.
+    fn finisher(&self, collect: Collect) -> FinishAnswer {
         let (state, plan, scrubber) =
             (Arc::clone(&self.state), Arc::clone(&self.plan), self.scrubber.clone());
-        move |body, head| {
+        Box::new(move |body, head| {
+            let limit = collect.limit();
+            let Some(body) = decode_whole(head.status, &head.headers, body, limit) else {
+                return Err(match collect.must_fit() {
+                    true => Reason::UnreadableAnswer,
+                    false => Reason::UndecodableAnswer,
+                }
+                .into());
+            };
             let mut mint = |field: &engine::FieldToHold<'_>| state.mint(field);
             let done = collect.finish(locked(&plan).answer(), head, body, &mut mint)?;
-            state.bind(done.held)?;
-            let Some(scrubber) = scrubber else { return Ok(done.body) };
-            let mut scrub = scrubber.text();
-            let mut clean = BytesMut::new();
-            for output in [scrub.push(done.body), scrub.finish()] {
-                output.iter().for_each(|slice| clean.extend_from_slice(slice));
-            }
-            Ok(clean.freeze())
-        }
+            state.bind(&done.held)?;
+            Ok(scrubber.map_or(done.body.clone(), |scrubber| clean(&scrubber, done.body)))
+        })
     }
 
-    fn scrubbed(&self, head: &response::Parts) -> AnswerBody {
-        match &self.scrubber {
-            Some(scrubber) => {
-                AnswerBody::Map(Box::new(ScrubMap(scrubber.body(head.status, &head.headers))))
-            }
-            None => AnswerBody::Stream,
-        }
+    fn scrub(&self, head: &response::Parts) -> Option<Box<dyn BodyMap>> {
+        let scrubber = self.scrubber.as_ref()?;
+        Some(Box::new(Scrubbing(scrubber.body(head.status, &head.headers))))
     }
 }
 
 impl AnswerHandler for Answer {
     fn head(&mut self, head: &mut response::Parts) -> AnswerBody {
-        let planned = locked(&self.plan).answer().on_head(head);
+        let planned = {
+            let plan = locked(&self.plan);
+            if head.status == StatusCode::UNAUTHORIZED {
+                self.state.rejected(plan.used().iter().filter_map(Used::grant));
+            }
+            plan.answer().on_head(head)
+        };
         if let Some(scrubber) = &self.scrubber {
             scrubber.scrub_headers(&mut head.headers, Place::Head);
             // A 101 is answered by `upgraded`, which has no head any more.
-            self.websocket = Some(match scrubber.websocket(&head.headers) {
-                Ok(scrub) => Box::new(WebSocketMap(scrub)),
-                Err(_) => Box::new(Closed),
-            });
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                self.websocket = Some(match scrubber.websocket(&head.headers) {
+                    Ok(scrub) => Box::new(Scrubbing(scrub)),
+                    Err(_) => Box::new(Closed),
+                });
+            }
         }
         match planned {
-            Err(refusal) => AnswerBody::Replace(Refusal::from(refusal).into_response()),
+            Err(refusal) => AnswerBody::Replace(refusal.response()),
             Ok(Planned::Replace(answer)) => AnswerBody::Replace(canned(&answer)),
             Ok(Planned::Collect(collect)) => self.collect(collect, head),
-            Ok(_) => self.scrubbed(head),
+            Ok(Planned::Stream) => self.scrub(head).map_or(AnswerBody::Stream, AnswerBody::Map),
         }
     }
 
@@ -119,17 +109,14 @@ impl AnswerHandler for Answer {
     }
 }
 
-fn refusal(reason: EngineReason) -> AnswerBody {
-    AnswerBody::Replace(Refusal::from(engine::Refusal::from(reason)).into_response())
-}
-
-/// Copies a head for a body that is finished after the head has gone.
-fn copy_of(head: &response::Parts) -> response::Parts {
-    let (mut copy, ()) = http::Response::new(()).into_parts();
-    copy.status = head.status;
-    copy.version = head.version;
-    copy.headers = head.headers.clone();
-    copy
+/// Scrubs a body that is there as a whole, without a coding.
+fn clean(scrubber: &Scrubber, body: Bytes) -> Bytes {
+    let mut scrub = scrubber.text();
+    let mut clean = BytesMut::with_capacity(body.len());
+    for output in [scrub.push(body), scrub.finish()] {
+        output.iter().for_each(|slice| clean.extend_from_slice(slice));
+    }
+    clean.freeze()
 }
 
 impl fmt::Debug for Answer {

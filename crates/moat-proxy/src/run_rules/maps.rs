@@ -1,13 +1,17 @@
-//! Signing, scrubbing and holding, as the data plane's streams see them.
+//! Signing and scrubbing, as the data plane's streams see them.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use moat_provider_core::BodySigner;
 
+use super::snapshot::Snapshot;
 use crate::plane::seam::{BodyMap, Cut};
 use crate::scrub::{self, BodyScrub, Output, WebSocketScrub};
+use crate::{Authority, Reason};
 
 /// How long the beginning of what may become a secret is held back.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -15,7 +19,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Signs a request's body while it streams.
 pub(super) struct SignMap(pub(super) Box<dyn BodySigner>);
 
-const SIGNING_FAILED: Cut = Cut { reason: "signing-failed" };
+const SIGNING_FAILED: Cut = Cut { reason: Reason::SigningFailed.as_str() };
 
 impl BodyMap for SignMap {
     fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
@@ -33,49 +37,67 @@ impl fmt::Debug for SignMap {
     }
 }
 
-/// Scrubs an answer's body.
-#[derive(Debug)]
-pub(super) struct ScrubMap(pub(super) BodyScrub);
+/// Drops trailers that a server could take for credentials.
+pub(super) struct Trailers {
+    snapshot: Arc<Snapshot>,
+    authority: Authority,
+}
 
-impl BodyMap for ScrubMap {
-    fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
-        self.0.push(data).map(joined).map_err(cut)
-    }
-
-    fn finish(&mut self) -> Result<Bytes, Cut> {
-        Ok(joined(self.0.finish()))
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        (self.0.held_len() > 0).then_some(PATIENCE)
-    }
-
-    fn flush(&mut self) -> Result<Bytes, Cut> {
-        Ok(joined(self.0.flush()))
+impl Trailers {
+    pub(super) fn new(snapshot: Arc<Snapshot>, authority: Authority) -> Self {
+        Self { snapshot, authority }
     }
 }
 
-/// Scrubs what a host says on a WebSocket.
-#[derive(Debug)]
-pub(super) struct WebSocketMap(pub(super) WebSocketScrub);
-
-impl BodyMap for WebSocketMap {
+impl BodyMap for Trailers {
     fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
-        self.0.push(data).map(joined).map_err(cut)
+        Ok(data)
     }
 
     fn finish(&mut self) -> Result<Bytes, Cut> {
-        Ok(joined(self.0.finish()))
+        Ok(Bytes::new())
     }
 
-    fn patience(&self) -> Option<Duration> {
-        (self.0.held_len() > 0).then_some(PATIENCE)
-    }
-
-    fn flush(&mut self) -> Result<Bytes, Cut> {
-        Ok(joined(self.0.flush()))
+    fn trailers(&mut self, trailers: &mut HeaderMap) {
+        let (host, port) = (self.authority.host().as_text(), self.authority.port());
+        self.snapshot.generation().clean_trailers(&host, port, trailers);
     }
 }
+
+impl fmt::Debug for Trailers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trailers").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+/// Scrubs what a host sends: a body, or a WebSocket.
+#[derive(Debug)]
+pub(super) struct Scrubbing<S>(pub(super) S);
+
+/// Both kinds of scrubs have the same methods.
+macro_rules! scrubbing {
+    ($($scrub:ty),+) => {$(
+        impl BodyMap for Scrubbing<$scrub> {
+            fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
+                self.0.push(data).map(joined).map_err(cut)
+            }
+
+            fn finish(&mut self) -> Result<Bytes, Cut> {
+                Ok(joined(self.0.finish()))
+            }
+
+            fn patience(&self) -> Option<Duration> {
+                (self.0.held_len() > 0).then_some(PATIENCE)
+            }
+
+            fn flush(&mut self) -> Result<Bytes, Cut> {
+                Ok(joined(self.0.flush()))
+            }
+        }
+    )+};
+}
+
+scrubbing!(BodyScrub, WebSocketScrub);
 
 /// Closes a stream that cannot be scrubbed.
 #[derive(Debug)]
@@ -83,44 +105,11 @@ pub(super) struct Closed;
 
 impl BodyMap for Closed {
     fn push(&mut self, _: Bytes) -> Result<Bytes, Cut> {
-        Err(Cut { reason: "unscannable-extension" })
+        Err(Cut { reason: Reason::UnscannableExtension.as_str() })
     }
 
     fn finish(&mut self) -> Result<Bytes, Cut> {
         Ok(Bytes::new())
-    }
-}
-
-/// Makes the whole body of an answer that must not pass as it is.
-pub(super) type Finish = Box<dyn FnOnce(Bytes) -> Result<Bytes, Cut> + Send>;
-
-/// Holds a body back until it is complete; a longer one is cut.
-pub(super) struct HoldMap {
-    pub(super) held: BytesMut,
-    pub(super) limit: usize,
-    pub(super) finish: Option<Finish>,
-}
-
-impl BodyMap for HoldMap {
-    fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
-        if self.held.len() + data.len() > self.limit {
-            return Err(Cut { reason: "answer-too-long" });
-        }
-        self.held.extend_from_slice(&data);
-        Ok(Bytes::new())
-    }
-
-    fn finish(&mut self) -> Result<Bytes, Cut> {
-        match self.finish.take() {
-            Some(finish) => finish(self.held.split().freeze()),
-            None => Ok(Bytes::new()),
-        }
-    }
-}
-
-impl fmt::Debug for HoldMap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HoldMap").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::coding::Coding;
 use super::decode::{Decoder, decode_all};
-use super::{Cursor, Cut, Found, Output, Place, Reason, Scrubber};
+use super::{Cursor, Cut, Found, Output, Place, Scrubber};
+use crate::Reason;
 
 /// Up to this many decoded bytes no question is asked.
 const EXPANSION_FREE: u64 = 64 << 20;

@@ -181,39 +181,3 @@ impl fmt::Display for Place {
         f.pad(self.as_str())
     }
 }
-
-/// Why a stream was cut.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// A secret was found where it could not be masked.
-    SecretInCompressedAnswer,
-    /// A secret was found in a compressed message of a WebSocket.
-    SecretInCompressedMessage,
-    /// The bytes are not what the coding's name says, or need more memory than is allowed.
-    UndecodableAnswer,
-    /// The answer became far longer when it was decoded than compression explains.
-    AnswerExpandsTooFar,
-    /// The bytes are not frames of RFC 6455, from a server, with the extensions agreed upon.
-    MalformedWebSocketFrame,
-}
-
-impl Reason {
-    /// Returns the stable code for records.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SecretInCompressedAnswer => "secret-in-compressed-answer",
-            Self::SecretInCompressedMessage => "secret-in-compressed-message",
-            Self::UndecodableAnswer => "undecodable-answer",
-            Self::AnswerExpandsTooFar => "answer-expands-too-far",
-            Self::MalformedWebSocketFrame => "malformed-websocket-frame",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}

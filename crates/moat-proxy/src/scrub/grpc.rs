@@ -8,7 +8,8 @@ use http::header::CONTENT_TYPE;
 
 use super::coded::CodedScrub;
 use super::coding::{Coding, Codings};
-use super::{Cut, Found, Output, Place, Reason, ScrubStream, Scrubber};
+use super::{Cut, Found, Output, Place, ScrubStream, Scrubber};
+use crate::Reason;
 
 /// Flag and length before each message.
 const PREFIX: usize = 5;

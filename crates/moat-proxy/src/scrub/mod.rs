@@ -55,6 +55,7 @@ mod grpc;
 mod output;
 mod stream;
 mod websocket;
+mod whole;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -66,10 +67,11 @@ use moat_provider_core::{Error, Result, Secret, SecretRef};
 use self::automaton::{Automaton, Cursor, Pattern};
 pub use self::body::BodyScrub;
 pub use self::coding::{acceptable_codings, restrict_accept_encoding};
-pub use self::found::{Form, Found, Hit, Place, Reason};
+pub use self::found::{Form, Found, Hit, Place};
 pub use self::output::{Cut, Output};
 pub use self::stream::ScrubStream;
 pub use self::websocket::{UnscannableExtension, WebSocketScrub, acceptable_extensions};
+pub use self::whole::decode_whole;
 
 /// What a secret is overwritten with. It means nothing in JSON, HTML, URLs and headers, and is in
 /// no alphabet of base64 or hexadecimal, so nothing decodes it to something else.

@@ -6,7 +6,7 @@ use std::{option, vec};
 
 use bytes::Bytes;
 
-use super::Reason;
+use crate::Reason;
 
 /// Bytes that may be passed on, in order.
 ///

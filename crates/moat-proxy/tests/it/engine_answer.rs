@@ -8,7 +8,8 @@ use moat_provider_core::{
     AnswerRewrite, CannedAnswer, Companion, Error, ErrorKind, Interest, PathPattern,
     ProxyConfigurer, ResponseTransformer, Result, TransformRule,
 };
-use moat_proxy::engine::{AnswerBody, EngineReason, FieldToHold};
+use moat_proxy::Reason;
+use moat_proxy::engine::{AnswerBody, FieldToHold};
 
 use crate::engine_support::*;
 
@@ -175,6 +176,6 @@ fn a_transformer_that_fails_is_a_refusal() {
     let mut head = answer(200);
     let Ok(AnswerBody::Collect(collect)) = plan.answer().on_head(&mut head) else { panic!() };
     let refusal = collect.finish(plan.answer(), &mut head, "x".into(), &mut unneeded).unwrap_err();
-    assert_eq!(refusal.reason(), EngineReason::TransformFailed);
+    assert_eq!(refusal.reason(), Reason::TransformFailed);
     assert_eq!(refusal.reason().status(), 502);
 }

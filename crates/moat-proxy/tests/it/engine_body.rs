@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use moat_provider_core::{Position, ProxyConfigurer, Substitution};
-use moat_proxy::engine::{BodyNeed, EngineReason, How, NotUsed, Plan};
+use moat_proxy::Reason;
+use moat_proxy::engine::{BodyNeed, How, NotUsed, Plan};
 
 use crate::engine_support::*;
 
@@ -31,7 +32,7 @@ fn finish(
     world: &World,
     headers: &[(&str, &str)],
     body: &str,
-) -> (Result<Bytes, EngineReason>, Plan, http::request::Parts) {
+) -> (Result<Bytes, Reason>, Plan, http::request::Parts) {
     let mut head = request(LINE, headers);
     let mut plan = forward(&world.build(), &mut head);
     assert_eq!(plan.body(), BodyNeed::Hold { limit: 64 * 1024 });
@@ -122,13 +123,13 @@ fn two_readings_of_a_body_are_refused() {
         format!("{{\"auth\":{{\"refresh_token\":\"{placeholder}\",\"refresh_token\":\"x\"}}}}"),
         format!("{{\"auth\":{{\"refresh_token\":\"{placeholder}\"}},\"\\u0061uth\":1}}"),
     ] {
-        assert_eq!(finish(&world, JSON, &body).0, Err(EngineReason::DuplicateKey), "{body}");
+        assert_eq!(finish(&world, JSON, &body).0, Err(Reason::DuplicateKey), "{body}");
     }
     let (world, grant) = form();
     let placeholder = grant.placeholder.as_str();
     for (body, reason) in [
-        (format!("refresh_token={placeholder}&refresh_token=x"), EngineReason::MixedCredentials),
-        (format!("a=1;refresh_token={placeholder}"), EngineReason::AmbiguousQuery),
+        (format!("refresh_token={placeholder}&refresh_token=x"), Reason::MixedCredentials),
+        (format!("a=1;refresh_token={placeholder}"), Reason::QueryAmbiguous),
     ] {
         assert_eq!(finish(&world, FORM, &body).0, Err(reason), "{body}");
     }
@@ -138,10 +139,10 @@ fn two_readings_of_a_body_are_refused() {
 fn a_stale_placeholder_in_a_body_is_refused() {
     let (world, _) = json();
     let body = format!("{{\"auth\":{{\"refresh_token\":\"{}\"}}}}", world.stale());
-    assert_eq!(finish(&world, JSON, &body).0, Err(EngineReason::StalePlaceholder));
+    assert_eq!(finish(&world, JSON, &body).0, Err(Reason::StalePlaceholder));
     let (world, _) = form();
     let body = format!("refresh_token={}", world.stale());
-    assert_eq!(finish(&world, FORM, &body).0, Err(EngineReason::StalePlaceholder));
+    assert_eq!(finish(&world, FORM, &body).0, Err(Reason::StalePlaceholder));
 }
 
 /// It is not passed on with the placeholder in it.
@@ -149,11 +150,11 @@ fn a_stale_placeholder_in_a_body_is_refused() {
 fn a_body_above_the_limit_is_refused() {
     let (world, _) = json();
     let mut head = request(LINE, &[JSON[0], ("content-length", "65537")]);
-    assert_eq!(refused(&world.build(), &mut head), EngineReason::BodyTooLong);
+    assert_eq!(refused(&world.build(), &mut head), Reason::BodyTooLong);
     let long = " ".repeat(64 * 1024 + 1);
-    assert_eq!(finish(&world, JSON, &long).0, Err(EngineReason::BodyTooLong));
+    assert_eq!(finish(&world, JSON, &long).0, Err(Reason::BodyTooLong));
     assert_eq!(finish(&world, JSON, &long[1..]).0.unwrap(), long[1..]);
-    assert_eq!(EngineReason::BodyTooLong.status(), 413);
+    assert_eq!(Reason::BodyTooLong.status(), 413);
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn a_compressed_body_is_refused() {
     let (world, _) = json();
     for coding in ["gzip", "zstd", "identity, br"] {
         let mut head = request(LINE, &[JSON[0], ("content-encoding", coding)]);
-        assert_eq!(refused(&world.build(), &mut head), EngineReason::CompressedBody, "{coding}");
+        assert_eq!(refused(&world.build(), &mut head), Reason::CompressedBody, "{coding}");
     }
     forward(&world.build(), &mut request(LINE, &[JSON[0], ("content-encoding", "Identity")]));
 }

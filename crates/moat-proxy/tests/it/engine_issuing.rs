@@ -7,8 +7,9 @@ use moat_provider_core::{
     Result,
 };
 use moat_provider_testkit::Canary;
+use moat_proxy::Reason;
 use moat_proxy::engine::{
-    AnswerBody, BodyNeed, Collect, Collected, EngineReason, FieldToHold, Generation, Plan, Verdict,
+    AnswerBody, BodyNeed, Collect, Collected, FieldToHold, Generation, Plan, Verdict,
 };
 
 use crate::engine_support::*;
@@ -39,8 +40,8 @@ fn an_issuing_endpoint_is_refused_with_what_it_issues() {
     for headers in [&[][..], &[("authorization", "Bearer own")]] {
         let mut head = request("POST https://api.example.com/user/keys/1", headers);
         let Verdict::Refuse(refusal) = apply(&generation, &mut head) else { panic!() };
-        assert_eq!(refusal.reason(), EngineReason::IssuingEndpoint);
-        assert_eq!(refusal.rule(), Some("a POST api.example.com/user/keys/**"));
+        assert_eq!(refusal.reason(), Reason::IssuingEndpoint);
+        assert_eq!(refusal.decided_by(), Some("a POST api.example.com/user/keys/**"));
         assert!(refusal.to_string().ends_with(": an SSH key"), "{refusal}");
         assert!(!holds(&head, &grant.canary));
     }
@@ -48,7 +49,7 @@ fn an_issuing_endpoint_is_refused_with_what_it_issues() {
     let mut head = request("POST https://api.example.com/user/x", &[]);
     let verdict = apply_read_as(&generation, &mut head, &["/user/keys"]);
     assert!(matches!(verdict, Verdict::Refuse(refusal)
-        if refusal.reason() == EngineReason::AmbiguousPath));
+        if refusal.reason() == Reason::PathAmbiguous));
 }
 
 #[test]
@@ -82,14 +83,14 @@ fn the_narrower_endpoint_decides() {
     let generation = world.build();
     forward(&generation, &mut request("POST https://auth.example.com/token", &[]));
     let mut head = request("POST https://auth.example.com/other", &[]);
-    assert_eq!(refused(&generation, &mut head), EngineReason::IssuingEndpoint);
+    assert_eq!(refused(&generation, &mut head), Reason::IssuingEndpoint);
 }
 
 fn operation(
     generation: &Generation,
     headers: &[(&str, &str)],
     body: &str,
-) -> std::result::Result<Bytes, EngineReason> {
+) -> std::result::Result<Bytes, Reason> {
     let mut head = request(GRAPHQL, headers);
     let mut plan = forward(generation, &mut head);
     assert_eq!(plan.body(), BodyNeed::Hold { limit: 1024 * 1024 });
@@ -139,30 +140,30 @@ fn mutations_that_issue_something_are_refused_and_others_pass() {
 fn graphql_is_read_in_every_form_or_refused() {
     let (world, _) = graphql();
     let generation = world.build();
-    let issuing = Err(EngineReason::IssuingEndpoint);
+    let issuing = Err(Reason::IssuingEndpoint);
     let text = [("content-type", "application/graphql")];
     assert_eq!(operation(&generation, &text, "mutation { createKey }"), issuing);
     let form = [("content-type", "application/x-www-form-urlencoded")];
     assert_eq!(operation(&generation, &form, "query=mutation+%7BcreateKey%7D"), issuing);
-    let unreadable = Err(EngineReason::UnreadableGraphql);
+    let unreadable = Err(Reason::UnreadableGraphql);
     for headers in [&[][..], &[("content-type", "multipart/form-data; boundary=x")]] {
         assert_eq!(operation(&generation, headers, r#"{"query":"{a}"}"#), unreadable);
     }
     for (line, reason) in [
         (
             "GET https://api.example.com/graphql?query=mutation{createKey}",
-            Some(EngineReason::IssuingEndpoint),
+            Some(Reason::IssuingEndpoint),
         ),
         (
             "POST https://api.example.com/graphql?query=mutation%7BcreateKey%7D",
-            Some(EngineReason::IssuingEndpoint),
+            Some(Reason::IssuingEndpoint),
         ),
         ("GET https://api.example.com/graphql?query={viewer}", None),
         ("GET https://api.example.com/graphql", None),
-        ("GET https://api.example.com/graphql?id=0", Some(EngineReason::UnreadableGraphql)),
+        ("GET https://api.example.com/graphql?id=0", Some(Reason::UnreadableGraphql)),
         (
             "GET https://api.example.com/graphql?query={a}&query={b}",
-            Some(EngineReason::UnreadableGraphql),
+            Some(Reason::UnreadableGraphql),
         ),
     ] {
         let mut head = request(line, JSON);
@@ -181,9 +182,9 @@ fn graphql_is_read_in_every_form_or_refused() {
     forward(&generation, &mut head);
     assert_eq!(only(&head, "accept-encoding"), "gzip");
     let mut head = request(GRAPHQL, &[JSON[0], ("content-encoding", "gzip")]);
-    assert_eq!(refused(&generation, &mut head), EngineReason::CompressedBody);
+    assert_eq!(refused(&generation, &mut head), Reason::CompressedBody);
     let mut head = request(GRAPHQL, &[JSON[0], ("content-length", "1048577")]);
-    assert_eq!(refused(&generation, &mut head), EngineReason::BodyTooLong);
+    assert_eq!(refused(&generation, &mut head), Reason::BodyTooLong);
     let other = "POST https://api.example.com/other";
     assert_eq!(forward(&generation, &mut request(other, JSON)).body(), BodyNeed::Stream);
 }
@@ -230,7 +231,7 @@ fn finish(
     generation: &Generation,
     status: u16,
     body: &str,
-) -> (std::result::Result<Collected, EngineReason>, response::Parts) {
+) -> (std::result::Result<Collected, Reason>, response::Parts) {
     let plan = token_plan(generation);
     let mut head = answer(status);
     head.headers.insert("etag", "\"x\"".parse().unwrap());
@@ -287,7 +288,7 @@ fn what_an_answer_issues_stays_here_and_comes_back_where_it_belongs() {
         assert!(!holds(&sent, &access), "{line}");
     }
     let mut sent = request("GET https://api.example.com/v1/x", &[("authorization", &bearer)]);
-    assert_eq!(refused(&generation, &mut sent), EngineReason::StalePlaceholder);
+    assert_eq!(refused(&generation, &mut sent), Reason::StalePlaceholder);
 
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let mut sent = request("POST https://auth.example.com/token", &form);
@@ -345,7 +346,7 @@ fn bindings_survive_a_rotation_and_are_bounded() {
                 forward(&rotated, &mut head);
                 assert_eq!(head.uri.query(), Some(query));
             }
-            None => assert_eq!(refused(&rotated, &mut head), EngineReason::StalePlaceholder),
+            None => assert_eq!(refused(&rotated, &mut head), Reason::StalePlaceholder),
         }
     }
 }
@@ -363,11 +364,11 @@ fn an_answer_that_cannot_be_held_does_not_pass() {
         "{\"data\":{\"refresh_token\":{}}}".to_owned(),
     ] {
         let reason = finish(&world, &generation, 200, &body).0.err();
-        assert_eq!(reason, Some(EngineReason::UnreadableAnswer), "{body}");
+        assert_eq!(reason, Some(Reason::UnreadableAnswer), "{body}");
     }
     let long = format!("{{\"x\":\"{}\"}}", "x".repeat(1024 * 1024));
     let reason = finish(&world, &generation, 200, &long).0.err();
-    assert_eq!(reason, Some(EngineReason::AnswerTooLong));
+    assert_eq!(reason, Some(Reason::AnswerTooLong));
 }
 
 #[test]

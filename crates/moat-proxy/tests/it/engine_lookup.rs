@@ -1,7 +1,8 @@
 //! Which rules a request finds: hosts, ports, paths, methods, and which rule goes first.
 
 use http::Method;
-use moat_proxy::engine::{EngineReason, NotUsed, Place, Verdict};
+use moat_proxy::Reason;
+use moat_proxy::engine::{NotUsed, Verdict};
 
 use crate::engine_support::*;
 
@@ -202,7 +203,7 @@ fn a_path_with_two_readings_has_to_fit_in_both() {
     {
         let (verdict, filled) = verdict(path, others);
         let Verdict::Refuse(refusal) = verdict else { panic!("{path} passed") };
-        assert_eq!(refusal.reason(), EngineReason::AmbiguousPath);
+        assert_eq!(refusal.reason(), Reason::PathAmbiguous);
         assert_eq!(refusal.reason().status(), 400);
         assert!(!filled);
     }
@@ -246,19 +247,19 @@ fn a_rule_whose_secret_is_missing_or_does_not_fit_is_refused_at_registration() {
             moat_provider_core::SecretRef::token(&missing),
         ),
     );
-    let error = world.try_build(moat_proxy::engine::Mode::Permissive).unwrap_err();
+    let error = world.try_build(moat_proxy::Mode::Permissive).unwrap_err();
     assert!(error.message().contains("b/token"), "{error}");
 
     let mut world = World::new();
     let canary = moat_provider_testkit::Canary::of(&secret("two\nlines-of-a-secret"));
     let broken = world.grant_with("a", canary);
     world.bearer(&broken, target.clone());
-    assert!(world.try_build(moat_proxy::engine::Mode::Permissive).is_err());
+    assert!(world.try_build(moat_proxy::Mode::Permissive).is_err());
 
     let mut world = World::new();
     let empty = world.grant_with("a", moat_provider_testkit::Canary::of(&secret("")));
     world.bearer(&empty, target);
-    assert!(world.try_build(moat_proxy::engine::Mode::Permissive).is_err());
+    assert!(world.try_build(moat_proxy::Mode::Permissive).is_err());
     drop(grant);
 }
 
@@ -268,7 +269,7 @@ fn two_grants_that_would_fill_one_empty_slot_are_refused_at_registration() {
     let (a, b) = (world.grant("a"), world.grant("b"));
     world.bearer(&a, host("h.example.com"));
     world.bearer(&b, host("h.example.com"));
-    let error = world.try_build(moat_proxy::engine::Mode::Permissive).unwrap_err();
+    let error = world.try_build(moat_proxy::Mode::Permissive).unwrap_err();
     assert_eq!(error.kind(), moat_provider_core::ErrorKind::Conflict);
 }
 
@@ -302,11 +303,10 @@ fn a_strict_run_may_go_where_rules_say() {
     world.bearer(&grant, host("api.example.com").under("/v1").unwrap());
     moat_provider_core::ProxyConfigurer::reach(&mut world.rules, host("cdn.example.com"));
     let generation = world.strict();
-    let grants = |place: Place<'_>| generation.grants(&place, &Method::GET);
-    assert!(grants(Place::new("api.example.com", 443, "/v1/x")));
-    assert!(grants(Place::new("cdn.example.com", 443, "/")));
-    assert!(!grants(Place::new("api.example.com", 443, "/v2")));
-    assert!(!grants(Place::new("api.example.com", 443, "/v1").or_read_as(&["/v2"])));
-    assert!(!grants(Place::new("cdn.example.com", 80, "/")));
+    let at = |host, port| generation.targets_at(host, port);
+    assert_eq!(at("api.example.com", 443), [&host("api.example.com").under("/v1").unwrap()]);
+    assert_eq!(at("cdn.example.com", 443), [&host("cdn.example.com")]);
+    assert!(at("cdn.example.com", 80).is_empty());
+    assert!(at("example.com", 443).is_empty());
     assert_eq!(generation.granted_targets().count(), 2);
 }

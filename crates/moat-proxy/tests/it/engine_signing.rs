@@ -9,7 +9,8 @@ use moat_provider_core::{
     BodySigner, BodySigning, ClientCredential, Error, ErrorKind, Fill, Placeholder, Position,
     ProxyConfigurer, RequestSigner, Result, SecretName, Secrets, SigningRule, Target,
 };
-use moat_proxy::engine::{BodyNeed, EngineReason, How, NotUsed};
+use moat_proxy::Reason;
+use moat_proxy::engine::{BodyNeed, How, NotUsed};
 use time::OffsetDateTime;
 
 use crate::engine_support::*;
@@ -171,11 +172,11 @@ fn a_stale_dummy_key_and_in_strict_runs_a_foreign_key_are_refused() {
     let (world, ..) = signing(How2Sign::Head);
     let stale = authorization(&world.stale());
     let mut head = request(LINE, &[("authorization", &stale)]);
-    assert_eq!(refused(&world.build(), &mut head), EngineReason::StalePlaceholder);
+    assert_eq!(refused(&world.build(), &mut head), Reason::StalePlaceholder);
     let mut head = request(&format!("{LINE}?X-Amz-Credential={}%2Fx", world.stale()), &[]);
-    assert_eq!(refused(&world.build(), &mut head), EngineReason::StalePlaceholder);
+    assert_eq!(refused(&world.build(), &mut head), Reason::StalePlaceholder);
     let mut head = request(LINE, &[("authorization", "AWS4 Credential=AKIAOWN/x")]);
-    assert_eq!(refused(&world.strict(), &mut head), EngineReason::ClientCredential);
+    assert_eq!(refused(&world.strict(), &mut head), Reason::ClientCredential);
     forward(&world.strict(), &mut request(LINE, &[("x-date", "1")]));
 }
 
@@ -216,7 +217,7 @@ fn a_whole_body_is_held_and_signed() {
     assert_eq!(only(&head, "authorization"), format!("SIG {} 1700000000 {body}", grant.secret()));
 
     let mut head = request(LINE, &[("authorization", &authorization), ("content-length", "1001")]);
-    assert_eq!(refused(&generation, &mut head), EngineReason::BodyTooLong);
+    assert_eq!(refused(&generation, &mut head), Reason::BodyTooLong);
 }
 
 #[test]
@@ -247,9 +248,9 @@ fn a_body_is_signed_while_it_streams() {
 #[test]
 fn what_the_signer_refuses_is_refused() {
     for (kind, reason) in [
-        (ErrorKind::Unauthenticated, EngineReason::BadSignature),
-        (ErrorKind::Unsupported, EngineReason::UnsupportedSignature),
-        (ErrorKind::CredentialExpired, EngineReason::SigningFailed),
+        (ErrorKind::Unauthenticated, Reason::BadSignature),
+        (ErrorKind::Unsupported, Reason::UnsupportedSignature),
+        (ErrorKind::CredentialExpired, Reason::SigningFailed),
     ] {
         let (world, _, id) = signing(How2Sign::Fails(kind));
         let mut head = request(LINE, &[("authorization", &authorization(&id))]);

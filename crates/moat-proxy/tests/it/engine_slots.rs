@@ -6,7 +6,8 @@ use moat_provider_core::{
     ClientCredential, Companion, CredentialRule, Fill, HeaderTemplate, ProxyConfigurer, Slot,
     SlotGroup,
 };
-use moat_proxy::engine::{EngineReason, How, NotUsed, Verdict};
+use moat_proxy::Reason;
+use moat_proxy::engine::{How, NotUsed, Verdict};
 
 use crate::engine_support::*;
 
@@ -181,7 +182,7 @@ fn values_that_do_not_belong_together_are_refused() {
         &[("authorization", &basic(key, vendor.oauth.placeholder.as_str()))],
     ] {
         let mut head = request(LINE, headers);
-        assert_eq!(refused(&generation, &mut head), EngineReason::MixedCredentials, "{headers:?}");
+        assert_eq!(refused(&generation, &mut head), Reason::MixedCredentials, "{headers:?}");
         assert!(!holds(&head, &vendor.oauth.canary) && !holds(&head, &vendor.key.canary));
     }
 }
@@ -229,9 +230,9 @@ fn a_stale_placeholder_never_reaches_the_vendor() {
     ] {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut head = request(&line, &headers);
-        assert_eq!(refused(&generation, &mut head), EngineReason::StalePlaceholder, "{headers:?}");
+        assert_eq!(refused(&generation, &mut head), Reason::StalePlaceholder, "{headers:?}");
     }
-    assert_eq!(EngineReason::StalePlaceholder.status(), 401);
+    assert_eq!(Reason::StalePlaceholder.status(), 401);
 }
 
 /// A rule for another path of the host makes its slots known to all paths.
@@ -242,7 +243,7 @@ fn a_stale_placeholder_is_refused_on_every_path_of_a_granted_host() {
     world.bearer(&grant, host(HOST).under("/v1").unwrap());
     let bearer = format!("Bearer {}", world.stale());
     let mut head = request("GET https://api.example.com/v2", &[("authorization", &bearer)]);
-    assert_eq!(refused(&world.build(), &mut head), EngineReason::StalePlaceholder);
+    assert_eq!(refused(&world.build(), &mut head), Reason::StalePlaceholder);
 }
 
 #[test]
@@ -252,7 +253,7 @@ fn a_placeholder_that_no_rule_names_is_this_runs_once_it_is_known() {
     let bearer = format!("Bearer {unnamed}");
     let generation = vendor.world.build();
     let mut head = request(LINE, &[("authorization", &bearer)]);
-    assert_eq!(refused(&generation, &mut head), EngineReason::StalePlaceholder);
+    assert_eq!(refused(&generation, &mut head), Reason::StalePlaceholder);
     let generation = generation.knowing([&unnamed]);
     let mut head = request(LINE, &[("authorization", &bearer)]);
     let grants = [&vendor.oauth, &vendor.key];
@@ -433,7 +434,7 @@ fn a_slot_of_the_query_behind_a_semicolon_is_refused() {
     for query in ["a=1;key=own", "key=own;a=1", "a;%6Bey=1"] {
         let mut head = request(&format!("{LINE}?{query}"), &[]);
         let reason = refused(&vendor.world.build(), &mut head);
-        assert_eq!(reason, EngineReason::AmbiguousQuery, "{query}");
+        assert_eq!(reason, Reason::QueryAmbiguous, "{query}");
     }
     let mut head = request(&format!("{LINE}?a=1;b=2&keys;x"), &[]);
     forward(&vendor.world.build(), &mut head);
@@ -458,7 +459,7 @@ fn sessions_that_the_vendor_hands_out_pass_where_the_provider_says_so() {
         let mut head = request("GET https://api.example.com/session/x", &own);
         assert_eq!(left_alone(&generation, &mut head, &[&grant]), NotUsed::ClientCredential);
         let mut head = request(LINE, &own);
-        assert_eq!(refused(&generation, &mut head), EngineReason::ClientCredential);
+        assert_eq!(refused(&generation, &mut head), Reason::ClientCredential);
     }
 }
 
@@ -483,6 +484,6 @@ fn a_refusal_names_the_rule_and_says_what_to_do() {
     let mut head = request(LINE, &[("x-api-key", "own"), ("authorization", "Bearer own")]);
     let Verdict::Refuse(refusal) = apply(&vendor.world.strict(), &mut head) else { panic!() };
     assert_eq!(refusal.reason().as_str(), "client-credential");
-    assert_eq!(refusal.rule(), Some("api.example.com/** authorization"));
-    assert!(!refusal.reason().fix().is_empty() && !refusal.to_string().is_empty());
+    assert_eq!(refusal.decided_by(), Some("api.example.com/** authorization"));
+    assert!(refusal.remedy().is_some() && !refusal.to_string().is_empty());
 }

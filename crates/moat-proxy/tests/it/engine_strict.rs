@@ -1,7 +1,7 @@
 //! Strict runs: a credential of the client's own does not pass on a granted host.
 
 use moat_provider_core::{HeaderTemplate, Position, ProxyConfigurer};
-use moat_proxy::engine::EngineReason::ClientCredential;
+use moat_proxy::Reason::ClientCredential;
 use moat_proxy::engine::NotUsed;
 
 use crate::engine_support::*;

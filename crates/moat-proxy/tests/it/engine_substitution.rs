@@ -2,7 +2,8 @@
 
 use moat_provider_core::{Alphabet, HeaderTemplate, Position, ProxyConfigurer, Substitution};
 use moat_provider_testkit::Canary;
-use moat_proxy::engine::{EngineReason, How, NotUsed};
+use moat_proxy::Reason;
+use moat_proxy::engine::{How, NotUsed};
 use percent_encoding::percent_decode_str;
 
 use crate::engine_support::*;
@@ -130,11 +131,11 @@ fn a_position_that_holds_the_placeholder_holds_nothing_else() {
         format!("key={a_text}&key={b_text}"),
     ] {
         let mut head = request(&format!("GET https://api.example.com/?{query}"), &[]);
-        assert_eq!(refused(&generation, &mut head), EngineReason::MixedCredentials, "{query}");
+        assert_eq!(refused(&generation, &mut head), Reason::MixedCredentials, "{query}");
     }
     for headers in [[("x-key", a_text), ("x-key", "own")], [("x-key", a_text), ("x-key", b_text)]] {
         let mut head = request("GET https://api.example.com/", &headers);
-        assert_eq!(refused(&generation, &mut head), EngineReason::MixedCredentials);
+        assert_eq!(refused(&generation, &mut head), Reason::MixedCredentials);
     }
     let mut head =
         request(&format!("GET https://api.example.com/?key={b_text}"), &[("x_key", "o")]);
@@ -142,7 +143,7 @@ fn a_position_that_holds_the_placeholder_holds_nothing_else() {
     assert!(holds(&head, &b.canary) && !holds(&head, &a.canary));
     assert!(!head.headers.contains_key("x_key"));
     let mut head = request(&format!("GET https://api.example.com/?x=1;key={b_text}"), &[]);
-    assert_eq!(refused(&generation, &mut head), EngineReason::AmbiguousQuery);
+    assert_eq!(refused(&generation, &mut head), Reason::QueryAmbiguous);
 }
 
 #[test]
@@ -215,7 +216,7 @@ fn a_subprotocol_is_replaced_and_turned_back_in_the_answer() {
 #[test]
 fn a_secret_that_no_subprotocol_can_hold_is_refused_at_registration() {
     let (world, _) = with(Position::Subprotocol { prefix: "k.".into() });
-    assert!(world.try_build(moat_proxy::engine::Mode::Permissive).is_err());
+    assert!(world.try_build(moat_proxy::Mode::Permissive).is_err());
 }
 
 #[test]
@@ -240,7 +241,7 @@ fn a_stale_placeholder_at_a_position_is_refused() {
     ] {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut head = request(&format!("GET https://api.example.com{line}"), &headers);
-        assert_eq!(refused(&generation, &mut head), EngineReason::StalePlaceholder, "{line}");
+        assert_eq!(refused(&generation, &mut head), Reason::StalePlaceholder, "{line}");
     }
 }
 
@@ -287,7 +288,7 @@ fn a_substitution_in_a_slot_of_a_group_excludes_the_groups_rules() {
     assert!(!holds(&head, &group.canary));
     let headers = [("authorization", bearer.as_str()), ("x-key", group.placeholder.as_str())];
     let mut head = request("GET https://api.example.com/", &headers);
-    assert_eq!(refused(&generation, &mut head), EngineReason::MixedCredentials);
+    assert_eq!(refused(&generation, &mut head), Reason::MixedCredentials);
     let mut head = request("GET https://api.example.com/", &[]);
     forward(&generation, &mut head);
     assert_eq!(only(&head, "authorization"), group.expected_bearer());

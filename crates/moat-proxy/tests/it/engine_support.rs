@@ -10,7 +10,8 @@ use moat_provider_core::{
     RunContext, Secret, SecretName, SecretRef, Secrets, Slot, Substitution, Target,
 };
 use moat_provider_testkit::Canary;
-use moat_proxy::engine::{EngineReason, Generation, Mode, NotUsed, Place, Plan, Verdict};
+use moat_proxy::engine::{Generation, NotUsed, Place, Plan, Verdict};
+use moat_proxy::{Mode, Reason};
 use time::OffsetDateTime;
 
 /// Collects what a generation is made of.
@@ -183,7 +184,7 @@ pub(crate) fn forward(generation: &Generation, head: &mut request::Parts) -> Pla
 
 /// Applies, and expects a refusal.
 #[track_caller]
-pub(crate) fn refused(generation: &Generation, head: &mut request::Parts) -> EngineReason {
+pub(crate) fn refused(generation: &Generation, head: &mut request::Parts) -> Reason {
     match apply(generation, head) {
         Verdict::Refuse(refusal) => refusal.reason(),
         other => panic!("the request was not refused: {other:?}"),

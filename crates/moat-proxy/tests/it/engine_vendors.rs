@@ -3,7 +3,8 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
 use moat_provider_core::{Companion, Fill, HeaderTemplate, ProxyConfigurer, SlotGroup, Target};
-use moat_proxy::engine::{EngineReason, NotUsed};
+use moat_proxy::Reason;
+use moat_proxy::engine::NotUsed;
 
 use crate::engine_support::*;
 
@@ -133,5 +134,5 @@ fn both_anthropic_credentials_in_one_request_are_refused() {
     let bearer = format!("Bearer {}", claude.placeholder);
     let headers = [("authorization", bearer.as_str()), ("x-api-key", key.placeholder.as_str())];
     let mut head = request("POST https://api.anthropic.com/v1/messages", &headers);
-    assert_eq!(refused(&world.build(), &mut head), EngineReason::MixedCredentials);
+    assert_eq!(refused(&world.build(), &mut head), Reason::MixedCredentials);
 }

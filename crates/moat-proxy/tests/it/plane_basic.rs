@@ -3,7 +3,7 @@
 use http::StatusCode;
 use http_body_util::BodyExt;
 use moat_proxy::plane::seam::ConnectVerdict;
-use moat_proxy::plane::{BLOCKED, FAILED, Refusal};
+use moat_proxy::{BLOCKED, FAILED, Reason, Refusal};
 use tokio::io::AsyncWriteExt;
 
 use crate::support::client::{Http, basic, head};
@@ -91,7 +91,7 @@ async fn connect_of_http_1_0_is_accepted() {
 async fn a_refused_tunnel_says_why_and_nothing_is_resolved() {
     let rules = Rules::default().on_connect(|authority| {
         assert_eq!(authority.to_string(), "denied.test:443");
-        ConnectVerdict::Refuse(Refusal::blocked("strict", "not on the list"))
+        ConnectVerdict::Refuse(Refusal::new(Reason::Custom("strict")).about("not on the list"))
     });
     let mut world = World::new(rules).await;
     let (_, answer) = world.tunnel("Denied.Test.:443").await;
@@ -119,9 +119,9 @@ async fn a_host_that_cannot_be_reached_is_502_inside_the_tunnel() {
     for version in Http::BOTH {
         let answer = world.client("unknown.test", version).await.get("/").await;
         assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
-        assert_eq!(answer.headers()[FAILED], "dns");
+        assert_eq!(answer.headers()[FAILED], "name-lookup-failed");
         let answer = world.client("closed.test", version).await.get("/").await;
-        assert_eq!(answer.headers()[FAILED], "refused");
+        assert_eq!(answer.headers()[FAILED], "connection-refused");
     }
 }
 

@@ -9,10 +9,10 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, response};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use moat_proxy::plane::seam::{
-    Action, AnswerBody, AnswerHandler, BodyMap, Channel, Cut, ForwardPlan, Note, RequestBody,
-    Verdict,
+    Action, AnswerBody, AnswerHandler, BodyMap, Channel, Cut, ForwardPlan, Note, Overlong,
+    RequestBody, Verdict,
 };
-use moat_proxy::plane::{BLOCKED, FAILED, Refusal};
+use moat_proxy::{BLOCKED, Reason, Refusal};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +44,9 @@ async fn a_request_can_be_answered_here() {
     for version in Http::BOTH {
         let rules = Rules::default().on_request(|head, _| Verdict {
             action: match head.uri.path() {
-                "/answer" => Action::Answer(Refusal::blocked("policy", "no").into_response()),
+                "/answer" => {
+                    Action::Answer(Refusal::new(Reason::Custom("policy")).about("no").response())
+                }
                 _ => Action::Serve {
                     limit: 4,
                     respond: Box::new(|request| {
@@ -59,6 +61,7 @@ async fn a_request_can_be_answered_here() {
                 url: Some("https://a.test/printable".to_owned()),
                 reason: Some("policy"),
                 rule: Some("rule 1".into()),
+                ..Note::default()
             },
         });
         let mut world = World::new(rules).await;
@@ -79,7 +82,7 @@ async fn a_request_can_be_answered_here() {
         assert_eq!(client.post("/serve", "1234").await.body(), "1234!");
         let answer = client.post("/serve", "12345").await;
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!(answer.headers()[FAILED], "body-too-large");
+        assert_eq!(answer.headers()[BLOCKED], "body-too-long");
     }
 }
 
@@ -116,7 +119,7 @@ async fn a_request_body_can_be_collected_and_changed() {
                 limit: 8,
                 finish: Box::new(|body, head| {
                     if body == "refuse" {
-                        return Err(Refusal::blocked("in-body", "no"));
+                        return Err(Refusal::new(Reason::Custom("in-body")).about("no"));
                     }
                     head.headers.insert("x-tag", HeaderValue::from_static("t"));
                     Ok([&body[..], b" and more"].concat().into())
@@ -217,10 +220,11 @@ impl AnswerHandler for Answers {
                 finish: Box::new(|body, head| {
                     head.headers.insert("x-collected", HeaderValue::from_static("1"));
                     match &body[..] {
-                        b"bad" => Err(Refusal::blocked("transform", "cannot")),
+                        b"bad" => Err(Refusal::new(Reason::Custom("transform")).about("cannot")),
                         _ => Ok([&body[..], b"+"].concat().into()),
                     }
                 }),
+                overlong: Overlong::Stream(None),
             },
             "replace" => AnswerBody::Replace(Response::new("replaced".into())),
             _ => AnswerBody::Stream,
@@ -358,7 +362,7 @@ async fn a_revoked_credential_cuts_what_it_opened() {
         let (first, second) = (cut.clone(), other.clone());
         let rules = Rules::default().on_request(move |head, _| {
             let cut = if head.uri.path().starts_with("/revoked") { &first } else { &second };
-            forward(ForwardPlan { cut: Some(cut.clone()), ..ForwardPlan::default() })
+            forward(ForwardPlan { cuts: vec![cut.clone()], ..ForwardPlan::default() })
         });
         let mut world = World::new(rules).await;
         let (feed, receiver) = tokio::sync::watch::channel(());

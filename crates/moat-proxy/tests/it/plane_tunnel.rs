@@ -7,7 +7,8 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use moat_provider_core::Secret;
 use moat_proxy::plane::seam::{Action, ConnectVerdict, ForwardPlan, NotTls, Note, Verdict};
-use moat_proxy::plane::{FAILED, Limits, Refusal, RunRegistration};
+use moat_proxy::plane::{Limits, RunRegistration};
+use moat_proxy::{FAILED, Reason, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
@@ -49,7 +50,7 @@ async fn a_tunnel_to_a_closed_port_is_refused_and_the_connection_stays_usable() 
     raw(&world.net, "a.test", 22, reverse).await;
     let (mut socket, answer) = world.tunnel("a.test:23").await;
     assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
-    assert!(answer.contains(&format!("{FAILED}: refused")), "{answer}");
+    assert!(answer.contains(&format!("{FAILED}: connection-refused")), "{answer}");
     let length: usize = answer
         .split("content-length: ")
         .nth(1)
@@ -71,7 +72,7 @@ async fn a_tunnel_to_a_closed_port_is_refused_and_the_connection_stays_usable() 
 #[tokio::test]
 async fn what_is_not_tls_passes_only_where_the_verdict_says_so() {
     let rules = Rules::default().on_connect(|authority| {
-        let pass = authority.host() == "pass.test";
+        let pass = authority.host().as_text() == "pass.test";
         ConnectVerdict::Intercept(if pass { NotTls::Tunnel } else { NotTls::Close })
     });
     let mut limits = Limits::default();
@@ -256,7 +257,9 @@ async fn a_swap_is_seen_by_the_next_request_of_an_open_tunnel() {
         world.run.swap(Arc::new(tag("new")));
         assert_eq!(sender.get("/").await.body(), "new");
         world.run.swap(Arc::new(Rules::default().on_request(|_, _| Verdict {
-            action: Action::Answer(Refusal::blocked("revoked", "gone").into_response()),
+            action: Action::Answer(
+                Refusal::new(Reason::Custom("revoked")).about("gone").response(),
+            ),
             note: Note { reason: Some("revoked"), ..Note::default() },
         })));
         assert_eq!(sender.get("/").await.status(), StatusCode::FORBIDDEN);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use hyper::ext::Protocol;
 use hyper_util::rt::TokioIo;
-use moat_proxy::plane::FAILED;
+use moat_proxy::FAILED;
 use moat_proxy::plane::seam::{
     Action, AnswerBody, AnswerHandler, BodyMap, Cut, ForwardPlan, Note, Upgrade, UpgradedMaps,
     Verdict,

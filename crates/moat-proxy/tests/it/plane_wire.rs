@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use http_body_util::BodyExt;
-use moat_proxy::plane::FAILED;
+use moat_proxy::BLOCKED;
 use moat_proxy::plane::seam::{Channel, ForwardPlan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -220,7 +220,7 @@ async fn a_handshake_for_another_host_is_421() {
             soon(sender.send_request(request)).await.unwrap()
         };
         assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST);
-        assert_eq!(answer.headers()[FAILED], "sni-mismatch");
+        assert_eq!(answer.headers()[BLOCKED], "sni-mismatch");
         assert_eq!(world.net.dials(), 0);
     }
 }

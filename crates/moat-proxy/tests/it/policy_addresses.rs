@@ -1,44 +1,9 @@
 //! Where names lead: metadata, this machine, private networks, rebinding.
 
-use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
-use std::sync::Mutex;
-use std::task::{Context, Poll, Waker};
 
-use moat_provider_core::BoxFuture;
-use moat_proxy::{
-    AddressClass, AddressPolicy, Authority, Mode, Policy, Reason, Refusal, ResolveError, Resolver,
-};
+use moat_proxy::{AddressClass, AddressPolicy, Authority, Host, Mode, Policy, Reason, Refusal};
 use proptest::prelude::*;
-
-/// Answers every query with the same, and remembers what it was asked.
-#[derive(Debug)]
-struct Fixed {
-    answer: Result<Vec<IpAddr>, ResolveError>,
-    asked: Mutex<Vec<String>>,
-}
-
-impl Fixed {
-    fn new(addresses: &[&str]) -> Self {
-        Self { answer: Ok(ips(addresses)), asked: Mutex::default() }
-    }
-}
-
-impl Resolver for Fixed {
-    fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>> {
-        self.asked.lock().unwrap().push(name.to_owned());
-        let answer = self.answer.clone();
-        Box::pin(async move { answer })
-    }
-}
-
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("the resolver of these tests never waits"),
-    }
-}
 
 fn ips(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -59,12 +24,18 @@ fn addresses(mode: Mode, allow: &[&str], deny: &[&str]) -> AddressPolicy {
     AddressPolicy::new(&builder.build())
 }
 
+/// What comes out when every name has these addresses.
 fn resolve(
     policy: &AddressPolicy,
     host: &str,
     answer: &[&str],
 ) -> Result<Vec<SocketAddr>, Refusal> {
-    now(policy.resolve(&Fixed::new(answer), &authority(host)))
+    let authority = authority(host);
+    match (policy.known(&authority)?, authority.host()) {
+        (Some(known), _) => Ok(known),
+        (None, Host::Address(address)) => policy.judge(&authority, &[*address]),
+        (None, Host::Name(_)) => policy.judge(&authority, &ips(answer)),
+    }
 }
 
 fn reason(policy: &AddressPolicy, host: &str, answer: &[&str]) -> Option<Reason> {
@@ -421,37 +392,25 @@ fn one_bad_address_refuses_all() {
 }
 
 #[test]
-fn names_are_asked_for_absolute_and_only_where_there_is_something_to_ask() {
+fn what_needs_no_query_causes_none() {
     let policy = addresses(Mode::Permissive, &["host.moat.internal:3000"], &[]);
-    let resolver = Fixed::new(&["8.8.8.8"]);
-    for host in [
-        "host.moat.internal:3000",
-        "host.moat.internal:1",
-        "localhost:1",
-        "127.0.0.1:1",
-        "8.8.8.8:443",
-        "x.moat.internal:443",
-        "a.localhost:443",
+    let known = |host| policy.known(&authority(host)).map_err(|refusal| refusal.reason());
+    assert!(known("host.moat.internal:3000").unwrap().is_some());
+    for (host, expected) in [
+        ("host.moat.internal:1", Reason::LocalServiceNotAllowed),
+        ("localhost:1", Reason::LocalAddress),
+        ("a.localhost:443", Reason::LocalAddress),
+        ("x.moat.internal:443", Reason::NameNotFound),
     ] {
-        let _ = now(policy.resolve(&resolver, &authority(host)));
+        assert_eq!(known(host), Err(expected), "{host}");
     }
-    assert!(resolver.asked.lock().unwrap().is_empty());
-    now(policy.resolve(&resolver, &authority("A.example:443"))).unwrap();
-    assert_eq!(*resolver.asked.lock().unwrap(), ["a.example."]);
+    assert_eq!(known("a.example:443"), Ok(None));
 }
 
 #[test]
 fn a_name_without_an_address_is_a_failure() {
     let policy = addresses(Mode::Permissive, &[], &[]);
     assert_eq!(reason(&policy, "a.example:443", &[]), Some(Reason::NameNotFound));
-    for (error, expected) in [
-        (ResolveError::NotFound, Reason::NameNotFound),
-        (ResolveError::Failed, Reason::NameLookupFailed),
-    ] {
-        let resolver = Fixed { answer: Err(error), asked: Mutex::default() };
-        let refusal = now(policy.resolve(&resolver, &authority("a.example:443"))).unwrap_err();
-        assert_eq!((refusal.reason(), refusal.status().as_u16()), (expected, 502));
-    }
 }
 
 proptest! {

@@ -114,7 +114,7 @@ fn connect_targets_that_are_no_authority_are_refused() {
         "254 octets"
     );
     assert!(Authority::parse_connect(b"a\xff.example:443").is_err());
-    assert!(Authority::parse_connect(&[b'a'; 70_000]).is_err());
+    assert!(Authority::parse_connect([b'a'; 70_000]).is_err());
 }
 
 #[test]

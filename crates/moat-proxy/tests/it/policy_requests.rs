@@ -16,7 +16,7 @@ fn methods_that_are_never_carried_out() {
         assert!(is_refused_method(&word.parse().unwrap()), "{word}");
         let allowed = policy(Mode::Permissive, &["a.example"], &[]);
         let refusal = judge(&allowed, &format!("{word} a.example/")).unwrap_err();
-        assert_eq!((refusal.reason(), refusal.status().as_u16()), (Reason::MethodRefused, 403));
+        assert_eq!((refusal.reason(), refusal.status().as_u16()), (Reason::MethodRefused, 405));
     }
     for method in [Method::GET, Method::OPTIONS, "PROPFIND".parse().unwrap()] {
         assert!(!is_refused_method(&method));

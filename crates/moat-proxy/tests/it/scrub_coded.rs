@@ -6,7 +6,8 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use moat_provider_testkit::Canary;
-use moat_proxy::scrub::{BodyScrub, Place, Reason, Scrubber};
+use moat_proxy::Reason;
+use moat_proxy::scrub::{BodyScrub, Place, Scrubber};
 use proptest::prelude::*;
 
 use crate::scrub_support::{

@@ -5,7 +5,8 @@ use std::io::Write;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use moat_provider_testkit::Canary;
-use moat_proxy::scrub::{BodyScrub, Reason, Scrubber};
+use moat_proxy::Reason;
+use moat_proxy::scrub::{BodyScrub, Scrubber};
 use proptest::prelude::*;
 
 use crate::scrub_support::{chunks, concat, lies_in, scrubber};

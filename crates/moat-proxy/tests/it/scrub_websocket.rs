@@ -4,7 +4,8 @@ use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress};
 use http::{HeaderMap, HeaderValue};
 use moat_provider_testkit::Canary;
-use moat_proxy::scrub::{Cut, Place, Reason, Scrubber, WebSocketScrub};
+use moat_proxy::Reason;
+use moat_proxy::scrub::{Cut, Place, Scrubber, WebSocketScrub};
 use proptest::prelude::*;
 
 use crate::scrub_support::{chunks, concat, lies_in, scrubber};

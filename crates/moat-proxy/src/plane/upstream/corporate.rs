@@ -9,9 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
-use crate::plane::authority::Authority;
-use crate::plane::error::{Reason, Refusal, SetupError};
+use crate::plane::error::SetupError;
 use crate::plane::io::Rewind;
+use crate::{Authority, Reason, Refusal};
 
 /// The longest answer to CONNECT that is read.
 const LONGEST_HEAD: usize = 16 * 1024;
@@ -40,10 +40,10 @@ impl UpstreamProxy {
             Some((user, place)) => (Some(percent_decode(user).ok_or_else(invalid)?), place),
             None => (None, rest),
         };
-        let place = Authority::parse(place, Some(80)).map_err(|_| invalid())?;
+        let place = Authority::parse(place, 80).map_err(|_| invalid())?;
         let basic = |user: Zeroizing<Vec<u8>>| Zeroizing::new(STANDARD.encode(&*user));
         Ok(Self {
-            host: place.host().to_owned(),
+            host: place.host().bare().into_owned(),
             port: place.port(),
             authorization: user.map(basic),
             bypass: Vec::new(),
@@ -62,6 +62,7 @@ impl UpstreamProxy {
         !self.bypass.iter().any(|entry| {
             authority
                 .host()
+                .bare()
                 .strip_suffix(entry.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         })
@@ -77,7 +78,7 @@ impl UpstreamProxy {
         mut tcp: TcpStream,
         authority: &Authority,
     ) -> Result<Rewind<TcpStream>, Refusal> {
-        let failed = |_| Refusal::failed(Reason::UpstreamProxy, "the upstream proxy hung up");
+        let failed = |_| Refusal::new(Reason::UpstreamProxy).about("it hung up");
         tcp.write_all(self.request(authority).as_bytes()).await.map_err(failed)?;
         let mut buffer = BytesMut::with_capacity(1024);
         loop {
@@ -85,15 +86,11 @@ impl UpstreamProxy {
                 let head = buffer.split_to(end + 4);
                 return match status(&head) {
                     Some(b'2') => Ok(Rewind::new(buffer.freeze(), tcp)),
-                    _ => Err(Refusal::failed(
-                        Reason::UpstreamProxy,
-                        "the upstream proxy refused the tunnel",
-                    )),
+                    _ => Err(Refusal::new(Reason::UpstreamProxy).about("it refused the tunnel")),
                 };
             }
             if buffer.len() > LONGEST_HEAD {
-                let text = "the upstream proxy answers without end";
-                return Err(Refusal::failed(Reason::UpstreamProxy, text));
+                return Err(Refusal::new(Reason::UpstreamProxy).about("it answers without end"));
             }
             if tcp.read_buf(&mut buffer).await.map_err(failed)? == 0 {
                 return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
@@ -152,7 +149,7 @@ mod tests {
     use super::*;
 
     fn authority(text: &str) -> Authority {
-        Authority::parse(text, None).unwrap()
+        Authority::parse_connect(text).unwrap()
     }
 
     #[test]

@@ -11,9 +11,9 @@ use moat_provider_core::BoxFuture;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::plane::authority::Authority;
-use crate::plane::error::{Reason, Refusal, SetupError};
+use crate::plane::error::SetupError;
 use crate::plane::limits::Limits;
+use crate::{Authority, Reason, Refusal};
 
 /// Resolves names.
 pub trait Resolver: fmt::Debug + Send + Sync {
@@ -84,19 +84,15 @@ pub(super) async fn first_of(
     match tokio::time::timeout(limits.connect, race).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(unreached(&error)),
-        Err(_) => Err(Refusal::failed(Reason::ConnectTimeout, "the host did not answer in time")),
+        Err(_) => Err(Refusal::new(Reason::ConnectTimeout)),
     }
 }
 
 fn unreached(error: &io::Error) -> Refusal {
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            Refusal::failed(Reason::ConnectRefused, "the host refused the connection")
-        }
-        io::ErrorKind::TimedOut => {
-            Refusal::failed(Reason::ConnectTimeout, "the host did not answer in time")
-        }
-        _ => Refusal::failed(Reason::Unreachable, "the host cannot be reached"),
+        io::ErrorKind::ConnectionRefused => Refusal::new(Reason::ConnectionRefused),
+        io::ErrorKind::TimedOut => Refusal::new(Reason::ConnectTimeout),
+        _ => Refusal::new(Reason::Unreachable),
     }
 }
 
@@ -156,7 +152,7 @@ pub struct ConnectTo {
 
 impl ConnectTo {
     pub(super) fn applies(&self, authority: &Authority) -> bool {
-        self.host.as_deref().is_none_or(|host| host == authority.host())
+        self.host.as_deref().is_none_or(|host| host == authority.host().bare())
             && self.port.is_none_or(|port| port == authority.port())
     }
 
@@ -207,7 +203,7 @@ mod tests {
     fn a_connect_to_is_read_as_curl_reads_it() {
         let read = |text: &str| text.parse::<ConnectTo>();
         let rule = read("API.example:443:[::1]:8443").unwrap();
-        let authority = |text| Authority::parse(text, None).unwrap();
+        let authority = |text| Authority::parse_connect(text).unwrap();
         assert!(rule.applies(&authority("api.example:443")));
         assert!(!rule.applies(&authority("api.example:444")));
         assert_eq!(rule.address(), ("::1", 8443));
@@ -248,9 +244,9 @@ mod tests {
         let limits = Limits { connect_stagger: Duration::from_millis(1), ..Limits::default() };
         first_of(&dialer, addresses.clone(), &limits).await.unwrap();
         let refused = first_of(&dialer, addresses[1..2].to_vec(), &limits).await.unwrap_err();
-        assert_eq!(refused.reason(), "refused");
+        assert_eq!(refused.reason(), Reason::ConnectionRefused);
         let limits = Limits { connect: Duration::from_millis(1), ..Limits::default() };
         let silent = first_of(&dialer, addresses[..1].to_vec(), &limits).await.unwrap_err();
-        assert_eq!(silent.reason(), "connect-timeout");
+        assert_eq!(silent.reason(), Reason::ConnectTimeout);
     }
 }

@@ -21,11 +21,11 @@ pub use self::dial::{ConnectTo, Dialer, Resolver, SystemResolver, TcpDialer};
 pub(crate) use self::pool::{Lease, Pool, SendError};
 pub(crate) use self::tls::Tls;
 pub use self::tls::{ClientCertificate, UpstreamTls};
-use crate::plane::authority::{Authority, Destination, Scheme};
-use crate::plane::error::{Reason, Refusal};
+use crate::plane::destination::{Destination, Scheme};
 use crate::plane::io::Rewind;
 use crate::plane::limits::Limits;
 use crate::plane::seam::Handler;
+use crate::{Authority, Host, Reason, Refusal};
 
 /// How hosts are reached.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Upstream {
         let handshake = self.tls.connect(&destination.authority, tcp, offer);
         let limit = self.limits.upstream_handshake;
         let stream = tokio::time::timeout(limit, handshake).await.unwrap_or_else(|_| {
-            Err(Refusal::failed(Reason::ConnectTimeout, "the TLS handshake took too long"))
+            Err(Refusal::new(Reason::ConnectTimeout).about("the TLS handshake took too long"))
         })?;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
@@ -97,24 +97,24 @@ impl Upstream {
             // The person named the address: there is nothing to judge.
             return self.dial(rule.address()).await.map(|tcp| Rewind::new(Bytes::new(), tcp));
         }
-        if let Some(known) = handler.known_addresses(authority) {
+        if let Some(known) = handler.known_addresses(authority)? {
             let tcp = dial::first_of(&self.dialer, known, &self.limits).await?;
             return Ok(Rewind::new(Bytes::new(), tcp));
         }
         if let Some(proxy) = self.proxy.as_ref().filter(|proxy| proxy.serves(authority)) {
             // The other proxy resolves the name; what can be judged here is a literal address.
-            if let Some(ip) = authority.ip() {
+            if let Some(ip) = authority.host().address() {
                 handler.judge_addresses(authority, vec![ip])?;
             }
             let tcp = self.dial(proxy.address()).await?;
             let opened = tokio::time::timeout(self.limits.connect, proxy.open(tcp, authority));
             return opened.await.unwrap_or_else(|_| {
-                Err(Refusal::failed(Reason::UpstreamProxy, "the upstream proxy did not answer"))
+                Err(Refusal::new(Reason::UpstreamProxy).about("it did not answer in time"))
             });
         }
-        let addresses = match authority.ip() {
-            Some(ip) => vec![ip],
-            None => self.resolve(authority.host()).await?,
+        let addresses = match authority.host() {
+            Host::Address(ip) => vec![*ip],
+            Host::Name(name) => self.resolve(name.as_str()).await?,
         };
         let judged = handler.judge_addresses(authority, addresses)?;
         let tcp = dial::first_of(&self.dialer, judged, &self.limits).await?;
@@ -131,12 +131,12 @@ impl Upstream {
     }
 
     async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Refusal> {
-        let failed = |text: &'static str| Refusal::failed(Reason::Dns, text);
+        let failed = |reason| Refusal::new(reason).about(host);
         match tokio::time::timeout(self.limits.resolve, self.resolver.resolve(host)).await {
-            Ok(Ok(addresses)) if addresses.is_empty() => Err(failed("the name has no address")),
+            Ok(Ok(addresses)) if addresses.is_empty() => Err(failed(Reason::NameNotFound)),
             Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(_)) => Err(failed("the name does not resolve")),
-            Err(_) => Err(failed("the name did not resolve in time")),
+            Ok(Err(_)) => Err(failed(Reason::NameLookupFailed)),
+            Err(_) => Err(failed(Reason::NameLookupFailed).because("took too long")),
         }
     }
 }

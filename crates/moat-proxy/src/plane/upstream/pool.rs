@@ -14,11 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Offer, Protocol, Stream, Upstream};
-use crate::plane::authority::{Authority, Destination, Scheme};
 use crate::plane::body::Body;
-use crate::plane::error::{Reason, Refusal};
+use crate::plane::destination::{Destination, Scheme};
 use crate::plane::limits::Limits;
 use crate::plane::seam::Handler;
+use crate::{Authority, Reason, Refusal};
 
 /// Streams on one HTTP/2 connection before another is opened, whatever the host allows.
 const STREAMS: usize = 100;
@@ -163,7 +163,7 @@ impl Pool {
         offer: Offer,
     ) -> Result<Lease, Refusal> {
         self.start_reaping();
-        let failed = |_| Refusal::failed(Reason::UpstreamProtocol, "HTTP with the host failed");
+        let failed = |_| Refusal::new(Reason::UpstreamProtocol);
         let io = TokioIo::new(stream);
         let head_bytes = self.upstream.limits.head_bytes;
         if protocol == Protocol::Http2 {

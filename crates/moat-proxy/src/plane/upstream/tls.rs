@@ -14,9 +14,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::Offer;
-use crate::plane::authority::Authority;
-use crate::plane::error::{Reason, Refusal, SetupError};
+use crate::plane::error::SetupError;
 use crate::plane::io::Rewind;
+use crate::{Authority, Host, Reason, Refusal};
 
 /// Sessions that are kept for resumption.
 const SESSIONS: usize = 1024;
@@ -150,10 +150,10 @@ impl Tls {
     ) -> Result<TlsStream<Rewind<TcpStream>>, Refusal> {
         let profile = self.of_host.get(authority).unwrap_or(&self.common);
         let connector = if offer == Offer::Http1 { &profile.http1 } else { &profile.any };
-        let name = match authority.ip() {
-            Some(ip) => ServerName::IpAddress(ip.into()),
-            None => ServerName::try_from(authority.host().to_owned()).map_err(|_| {
-                Refusal::failed(Reason::BadAuthority, "the host cannot have a certificate")
+        let name = match authority.host() {
+            Host::Address(ip) => ServerName::IpAddress((*ip).into()),
+            Host::Name(name) => ServerName::try_from(name.as_str().to_owned()).map_err(|_| {
+                Refusal::new(Reason::AuthorityMalformed).about("no certificate can name it")
             })?,
         };
         connector.connect(name, tcp).await.map_err(|error| failed(&error))
@@ -188,11 +188,8 @@ impl Profile {
 fn failed(error: &std::io::Error) -> Refusal {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
-        Some(rustls::Error::InvalidCertificate(_)) => {
-            Refusal::failed(Reason::TlsVerify, "the host's certificate does not verify")
-                .with_fix("name the host's certificate authority with --upstream-ca")
-        }
-        _ => Refusal::failed(Reason::TlsHandshake, "the TLS handshake with the host failed"),
+        Some(rustls::Error::InvalidCertificate(_)) => Refusal::new(Reason::TlsVerify),
+        _ => Refusal::new(Reason::TlsHandshake),
     }
 }
 

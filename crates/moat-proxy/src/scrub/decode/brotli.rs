@@ -3,7 +3,7 @@
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
 use super::{BUFFER, Sink};
-use crate::scrub::Reason;
+use crate::Reason;
 
 /// A brotli stream, without the "large window" extension.
 pub(super) struct Brotli {
@@ -20,6 +20,10 @@ impl Brotli {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             ended: false,
         }
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.ended
     }
 
     pub(super) fn decode(&mut self, input: &[u8], sink: &mut Sink<'_>) -> Result<(), Reason> {

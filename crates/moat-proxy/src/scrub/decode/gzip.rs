@@ -1,7 +1,7 @@
 //! gzip (RFC 1952), with several members.
 
 use super::{Inflate, Sink};
-use crate::scrub::Reason;
+use crate::Reason;
 
 /// A gzip stream.
 ///
@@ -61,6 +61,11 @@ impl Gzip {
             rest = after;
         }
         Ok(())
+    }
+
+    /// Whether no member has begun that has not ended.
+    pub(super) fn is_complete(&self) -> bool {
+        self.members && matches!(self.part, Part::Header(0) | Part::Garbage)
     }
 
     /// Takes one byte around the compressed data.

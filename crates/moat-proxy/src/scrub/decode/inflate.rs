@@ -3,7 +3,7 @@
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::{BUFFER, Sink};
-use crate::scrub::Reason;
+use crate::Reason;
 
 /// A DEFLATE stream.
 pub(super) struct Inflate {

@@ -9,8 +9,8 @@ mod inflate;
 mod zstd;
 
 use self::{brotli::Brotli, gzip::Gzip, inflate::Inflate, zstd::Zstd};
-use super::Reason;
 use super::coding::Coding;
+use crate::Reason;
 
 /// How much is decoded before it is handed on.
 const BUFFER: usize = 16 * 1024;
@@ -63,6 +63,16 @@ impl Decoder {
     /// Whether a stream of [`messages`](Self::messages) has ended, and none has begun since.
     pub(super) fn has_ended(&self) -> bool {
         matches!(&self.0, Kind::Messages(inflate) if inflate.has_ended())
+    }
+
+    /// Whether the input may end here.
+    pub(super) fn is_complete(&self) -> bool {
+        match &self.0 {
+            Kind::Gzip(gzip) => gzip.is_complete(),
+            Kind::Deflate(inflate) | Kind::Messages(inflate) => inflate.has_ended(),
+            Kind::Brotli(brotli) => brotli.is_complete(),
+            Kind::Zstd(zstd) => zstd.is_complete(),
+        }
     }
 
     /// Returns how many of the last bytes of the input have not been decoded, for more have to

@@ -3,7 +3,7 @@
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::{BUFFER, Sink};
-use crate::scrub::Reason;
+use crate::Reason;
 
 /// 8 MiB, which is what a sender may ask for (RFC 9659).
 const WINDOW_LOG: u32 = 23;
@@ -24,6 +24,11 @@ impl Zstd {
         });
         let buffer = vec![0; BUFFER].into_boxed_slice();
         Self { context, blocks: Blocks::new(), buffer }
+    }
+
+    /// Whether no frame has begun that has not ended.
+    pub(super) fn is_complete(&self) -> bool {
+        matches!(self.blocks.part, Part::Field { field: Field::Magic, have: 0, .. })
     }
 
     pub(super) fn undecoded(&self) -> usize {

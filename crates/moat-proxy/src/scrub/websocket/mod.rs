@@ -13,7 +13,8 @@ pub use self::extensions::{UnscannableExtension, acceptable_extensions};
 use self::frame::{Head, Kind, MOST_HEAD, Malformed};
 use super::coded::CodedScrub;
 use super::decode::Decoder;
-use super::{Cut, Found, Output, Place, Reason, ScrubStream, Scrubber};
+use super::{Cut, Found, Output, Place, ScrubStream, Scrubber};
+use crate::Reason;
 
 /// What a sender takes away from the end of each message (RFC 7692, section 7.2.1).
 const DEFLATE_TAIL: [u8; 4] = [0, 0, 0xff, 0xff];

@@ -15,9 +15,10 @@ use moat_proxy::plane::seam::{
     Action, ConnectVerdict, ForwardPlan, Handler, NotTls, Note, RequestPlace, Verdict,
 };
 use moat_proxy::plane::{
-    Authority, CertificateAuthority, ClientCertificate, Dialer, Limits, Proxy, ProxyBuilder,
-    Records, Refusal, RequestRecord, Resolver, RunHandle, RunRegistration, UpstreamTls, channel,
+    CertificateAuthority, ClientCertificate, Dialer, Limits, Proxy, ProxyBuilder, Records,
+    RequestRecord, Resolver, RunHandle, RunRegistration, UpstreamTls, channel,
 };
+use moat_proxy::{Authority, Reason, Refusal};
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -166,7 +167,7 @@ impl Handler for Rules {
         addresses: Vec<IpAddr>,
     ) -> Result<Vec<SocketAddr>, Refusal> {
         if addresses.iter().any(IpAddr::is_loopback) {
-            return Err(Refusal::blocked("loopback", "loopback is refused"));
+            return Err(Refusal::new(Reason::Custom("loopback")).about("loopback is refused"));
         }
         Ok(addresses.into_iter().map(|ip| (ip, authority.port()).into()).collect())
     }
@@ -198,7 +199,7 @@ impl World {
         let origins = origin::OriginCa::new();
         let net = Net::default();
         let (certificate, key) = origins.issue("client");
-        let mutual = Authority::parse("mutual.test", Some(443)).unwrap();
+        let mutual = Authority::parse("mutual.test", 443).unwrap();
         let (certificate, key) = (certificate.pem(), key.serialize_pem());
         let certificate =
             ClientCertificate::from_pem(mutual, certificate.as_bytes(), key.as_bytes()).unwrap();
