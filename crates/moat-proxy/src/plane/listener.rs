@@ -37,14 +37,14 @@ impl Accept for TcpListener {
         let (stream, peer) = Self::accept(self).await?;
         // Answers are written whole; waiting for more to send would only delay them.
         _ = stream.set_nodelay(true);
-        Ok((Socket::Tcp(stream), Some(peer.ip())))
+        Ok((Socket::Left(stream), Some(peer.ip())))
     }
 }
 
 impl Accept for UnixListener {
     async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
         let (stream, _) = Self::accept(self).await?;
-        Ok((Socket::Unix(stream), None))
+        Ok((Socket::Right(stream), None))
     }
 }
 
