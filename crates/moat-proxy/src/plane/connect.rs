@@ -16,8 +16,9 @@ use crate::plane::authority::{Authority, Destination, Scheme};
 use crate::plane::body::Body;
 use crate::plane::error::{Abort, Reason, Refusal};
 use crate::plane::forward;
-use crate::plane::io::{Rewind, Socket, into_socket};
+use crate::plane::io::{Rewind, Socket, into_stream};
 use crate::plane::lane::{Lane, answer};
+use crate::plane::linger::Linger;
 use crate::plane::listener::Admission;
 use crate::plane::proxy::Shared;
 use crate::plane::record::Exchange;
@@ -45,7 +46,8 @@ pub(crate) async fn serve(socket: Socket, client: Client) {
         let client = Arc::clone(&client);
         async move { client.handle(request).await }
     });
-    let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
+    let connection =
+        builder.serve_connection(TokioIo::new(Linger::new(socket)), service).with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a client's connection ended");
     }
@@ -159,7 +161,7 @@ async fn open(
 }
 
 async fn upgraded(upgrade: OnUpgrade) -> Option<Rewind<Socket>> {
-    into_socket(upgrade.await.ok()?)
+    into_stream(upgrade.await.ok()?).ok()
 }
 
 /// An open tunnel.

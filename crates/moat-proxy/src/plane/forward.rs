@@ -436,8 +436,8 @@ impl Trip<'_> {
         let idle = run.shared.limits.tunnel_idle;
         let relay = async move {
             let (Ok(client), Ok(host)) = tokio::join!(upgrade.client, host) else { return };
-            let (client, host) = (TokioIo::new(client), TokioIo::new(host));
-            tunnel::relay(client, host, maps, &exchange, idle).await;
+            let host = TokioIo::new(host);
+            tunnel::relay(upgrade::stream(client), host, maps, &exchange, idle).await;
         };
         run.tasks.spawn(async move {
             let cut = cut.unwrap_or_default();

@@ -12,6 +12,7 @@ mod io;
 mod lane;
 mod leaf;
 mod limits;
+mod linger;
 mod listener;
 mod proxy;
 mod record;

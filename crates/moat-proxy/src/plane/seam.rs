@@ -255,10 +255,37 @@ pub trait BodyMap: fmt::Debug + Send {
 }
 
 /// A stream that must not go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// Why, for the record.
-    pub reason: &'static str,
+    reason: &'static str,
+    last: Bytes,
+}
+
+impl Cut {
+    /// Ends a stream for a reason, which goes into the record.
+    #[must_use]
+    pub fn new(reason: &'static str) -> Self {
+        Self { reason, last: Bytes::new() }
+    }
+
+    /// Sends these bytes before the end: the close frame of a WebSocket.
+    #[must_use]
+    pub fn with_last(mut self, last: Bytes) -> Self {
+        self.last = last;
+        self
+    }
+
+    /// Returns why.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// Returns what is sent before the end.
+    #[must_use]
+    pub fn last(&self) -> &Bytes {
+        &self.last
+    }
 }
 
 impl fmt::Debug for Action {

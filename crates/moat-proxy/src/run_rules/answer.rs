@@ -48,7 +48,7 @@ impl Answer {
                 // What stays on the host makes the body another length.
                 head.headers.remove(CONTENT_LENGTH);
                 let finish = move |body: Bytes| {
-                    finish(body, &mut copy).map_err(|refusal| Cut { reason: refusal.reason() })
+                    finish(body, &mut copy).map_err(|refusal| Cut::new(refusal.reason()))
                 };
                 let finish: super::maps::Finish = Box::new(finish);
                 let map = HoldMap { held: BytesMut::new(), limit, finish: Some(finish) };

@@ -15,15 +15,17 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Signs a request's body while it streams.
 pub(super) struct SignMap(pub(super) Box<dyn BodySigner>);
 
-const SIGNING_FAILED: Cut = Cut { reason: "signing-failed" };
+fn signing_failed<E>(_: E) -> Cut {
+    Cut::new("signing-failed")
+}
 
 impl BodyMap for SignMap {
     fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
-        self.0.data(data).map_err(|_| SIGNING_FAILED)
+        self.0.data(data).map_err(signing_failed)
     }
 
     fn finish(&mut self) -> Result<Bytes, Cut> {
-        self.0.end().map_err(|_| SIGNING_FAILED)
+        self.0.end().map_err(signing_failed)
     }
 }
 
@@ -83,7 +85,7 @@ pub(super) struct Closed;
 
 impl BodyMap for Closed {
     fn push(&mut self, _: Bytes) -> Result<Bytes, Cut> {
-        Err(Cut { reason: "unscannable-extension" })
+        Err(Cut::new("unscannable-extension"))
     }
 
     fn finish(&mut self) -> Result<Bytes, Cut> {
@@ -104,7 +106,7 @@ pub(super) struct HoldMap {
 impl BodyMap for HoldMap {
     fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
         if self.held.len() + data.len() > self.limit {
-            return Err(Cut { reason: "answer-too-long" });
+            return Err(Cut::new("answer-too-long"));
         }
         self.held.extend_from_slice(&data);
         Ok(Bytes::new())
@@ -125,7 +127,7 @@ impl fmt::Debug for HoldMap {
 }
 
 fn cut(cut: scrub::Cut) -> Cut {
-    Cut { reason: cut.reason().as_str() }
+    Cut::new(cut.reason().as_str()).with_last(joined(cut.into_last()))
 }
 
 /// One slice as it is, several copied together.

@@ -20,6 +20,7 @@ mod engine_support;
 mod engine_vendors;
 mod plane_basic;
 mod plane_clients;
+mod plane_early;
 mod plane_seam;
 mod plane_stream;
 mod plane_tunnel;

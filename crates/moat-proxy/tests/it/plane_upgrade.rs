@@ -236,13 +236,16 @@ async fn a_malformed_handshake_is_refused_and_other_upgrades_are_passed_over() {
     assert!(soon(head(&mut stream)).await.starts_with("HTTP/1.1 200"));
 }
 
+/// A close frame with code 1008 (RFC 6455, section 7.4.1).
+const CLOSE: &[u8] = b"\x88\x02\x03\xf0";
+
 #[derive(Debug)]
 struct Masking;
 
 impl BodyMap for Masking {
     fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
         if data.starts_with(b"CUT") {
-            return Err(Cut { reason: "secret-in-answer" });
+            return Err(Cut::new("secret-in-answer").with_last(CLOSE.into()));
         }
         Ok(String::from_utf8_lossy(&data).replace("SECRET", "******").into())
     }
@@ -268,14 +271,47 @@ impl AnswerHandler for Masked {
 }
 
 #[tokio::test]
+async fn a_websocket_that_is_cut_closes_with_a_code() {
+    let masked = || ForwardPlan { answer: Some(Box::new(Masked)), ..ForwardPlan::default() };
+    let rules = Rules::default().on_request(move |head, _| match head.uri.path() {
+        "/warm" => teapot(),
+        _ => forward(masked()),
+    });
+    let mut world = World::new(rules).await;
+    websocket(&world, YES).await;
+    let mut stream = world.tls("a.test", &["http/1.1"]).await;
+    stream.write_all(handshake("").as_bytes()).await.unwrap();
+    assert!(soon(head(&mut stream)).await.starts_with("HTTP/1.1 101"));
+    // What the client says in the meantime must not make a reset of the close.
+    stream.write_all(&[b"cut", &[b'x'; 500_000][..]].concat()).await.unwrap();
+    let mut close = Vec::new();
+    soon(stream.read_to_end(&mut close)).await.unwrap();
+    assert_eq!(close, CLOSE);
+    drop(stream);
+    assert_eq!(world.record(|_| true).await.reason, Some("secret-in-answer"));
+
+    let mut sender = warm(&world).await;
+    let mut request =
+        Request::builder().method("CONNECT").uri("https://a.test/chat?x=1").body(empty()).unwrap();
+    request.extensions_mut().insert(Protocol::from_static("websocket"));
+    let mut answer = soon(sender.send_request(request)).await.unwrap();
+    let mut stream = TokioIo::new(soon(hyper::upgrade::on(&mut answer)).await.unwrap());
+    stream.write_all(b"cut").await.unwrap();
+    let mut close = Vec::new();
+    soon(stream.read_to_end(&mut close)).await.unwrap();
+    assert_eq!(close, CLOSE);
+}
+
+#[tokio::test]
 async fn what_a_websocket_says_passes_through_its_map() {
     let rules = Rules::default()
         .plan(|| ForwardPlan { answer: Some(Box::new(Masked)), ..ForwardPlan::default() });
     let mut world = World::new(rules).await;
     websocket(&world, YES).await;
-    for (say, hear, reason) in
-        [("my secret", "MY ******bye", None), ("cut", "", Some("secret-in-answer"))]
-    {
+    for (say, hear, reason) in [
+        ("my secret", "MY ******bye", None),
+        ("cut", "\u{fffd}\u{2}\u{3}\u{fffd}", Some("secret-in-answer")),
+    ] {
         let mut stream = world.tls("a.test", &["http/1.1"]).await;
         stream.write_all(handshake("").as_bytes()).await.unwrap();
         assert!(soon(head(&mut stream)).await.contains("x-seen: yes"));

@@ -22,6 +22,7 @@ use crate::plane::authority::{Authority, Destination, Scheme};
 use crate::plane::error::{Reason, Refusal};
 use crate::plane::io::Rewind;
 use crate::plane::limits::Limits;
+use crate::plane::linger::Deaf;
 use crate::plane::seam::Handler;
 
 /// How hosts are reached.
@@ -68,7 +69,7 @@ impl Upstream {
         destination: &Destination,
         offer: Offer,
     ) -> Result<(Stream, Protocol), Refusal> {
-        let tcp = self.reach(handler, &destination.authority).await?;
+        let tcp = Deaf::new(self.reach(handler, &destination.authority).await?);
         if destination.scheme == Scheme::Http {
             return Ok((Stream::Left(tcp), Protocol::Http1));
         }
@@ -138,5 +139,7 @@ impl Upstream {
     }
 }
 
-/// A connection to a host, as it is or with TLS.
-pub(crate) type Stream = Either<Rewind<TcpStream>, Box<TlsStream<Rewind<TcpStream>>>>;
+/// A connection to a host over which HTTP is spoken.
+pub(crate) type HostTcp = Deaf<Rewind<TcpStream>>;
+/// The same, as it is or with TLS.
+pub(crate) type Stream = Either<HostTcp, Box<TlsStream<HostTcp>>>;
