@@ -125,14 +125,14 @@ async fn open(
 ) -> Result<(), Refusal> {
     let authority = Authority::parse(target, None)?;
     let verdict = run.handler().connect(&authority);
-    let permit = match verdict {
-        ConnectVerdict::Refuse(refusal) => return Err(refusal),
-        _ => run.tunnel()?,
+    let tunnel = || {
+        let permit = run.tunnel()?;
+        Ok::<_, Refusal>(Tunnel { run: Arc::clone(run), authority, _permit: permit })
     };
-    let tunnel = Tunnel { run: Arc::clone(run), authority, _permit: permit };
     let stop = run.stop.clone();
     match verdict {
         ConnectVerdict::Intercept(not_tls) => {
+            let tunnel = tunnel()?;
             let task = async move {
                 if let Some(socket) = upgraded(upgrade).await {
                     tunnel.intercept(socket, not_tls).await;
@@ -140,7 +140,9 @@ async fn open(
             };
             run.tasks.spawn(async move { stop.run_until_cancelled(task).await });
         }
-        _ => {
+        ConnectVerdict::Refuse(refusal) => return Err(refusal),
+        ConnectVerdict::Tunnel(plan) => {
+            let tunnel = tunnel()?;
             let handler = Arc::clone(&run.handler());
             let reach = run.shared.upstream.reach(&**handler, &tunnel.authority);
             let host = stop
@@ -150,9 +152,12 @@ async fn open(
             let exchange = exchange_of(run, target, forward::version(version));
             exchange.answered(http::StatusCode::OK);
             let task = async move {
-                if let Some(socket) = upgraded(upgrade).await {
-                    tunnel.relay(socket, host, &exchange).await;
-                }
+                let relay = async {
+                    if let Some(socket) = upgraded(upgrade).await {
+                        tunnel.relay(socket, host, &exchange).await;
+                    }
+                };
+                tunnel::until_cut(plan.cut, &exchange, relay).await;
             };
             run.tasks.spawn(async move { stop.run_until_cancelled(task).await });
         }

@@ -41,8 +41,14 @@ pub enum Reason {
     ClientTls,
     /// The client went away before the end.
     ClientAborted,
-    /// The body was cut by a rule.
-    BodyCut,
+    /// The credential was revoked while it was in use.
+    Revoked,
+    /// What a rule needs was not there in time.
+    NotReady,
+    /// Too many wrong run tokens came from one address.
+    TooManyAttempts,
+    /// A listener has as many connections as it may have.
+    TooManyConnections,
     /// The name does not resolve.
     Dns,
     /// The connection was refused.
@@ -86,7 +92,10 @@ impl Reason {
             Self::RunStopped => "run-stopped",
             Self::ClientTls => "client-tls",
             Self::ClientAborted => "client-aborted",
-            Self::BodyCut => "body-cut",
+            Self::Revoked => "credential-revoked",
+            Self::NotReady => "not-ready",
+            Self::TooManyAttempts => "too-many-attempts",
+            Self::TooManyConnections => "too-many-connections",
             Self::Dns => "dns",
             Self::ConnectRefused => "refused",
             Self::Unreachable => "unreachable",
@@ -112,8 +121,11 @@ impl Reason {
             Self::SniMismatch => StatusCode::MISDIRECTED_REQUEST,
             Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooManyTunnels | Self::RunStopped => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ConnectTimeout | Self::UpstreamTimeout | Self::IdleTimeout => {
+            Self::TooManyTunnels | Self::TooManyConnections | Self::RunStopped => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotReady | Self::ConnectTimeout | Self::UpstreamTimeout | Self::IdleTimeout => {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -23,6 +23,7 @@ use crate::plane::seam::{
 use crate::plane::tunnel;
 use crate::plane::upgrade::{self, Over, Requested};
 use crate::plane::upstream::{Lease, Offer, Protocol, SendError};
+use crate::plane::verdict;
 
 /// How often a request is sent again because a connection turned out to be closed.
 const RETRIES: usize = 2;
@@ -130,20 +131,23 @@ async fn route(
         sni: lane.sni.as_deref(),
         upgrade: upgrade.as_ref().map(|_| Upgrade::WebSocket),
     };
-    let verdict = lane.run.handler().request(&mut head, &place);
+    let verdict = verdict::of(lane, &mut head, &place).await?;
     note(exchange, verdict.note);
     match verdict.action {
         Action::Answer(response) => Ok(answer(response)),
+        Action::Defer(_) => {
+            Err(Refusal::failed(Reason::Internal, "a request was deferred without end").into())
+        }
         Action::Serve { limit, respond } => serve_here(head, body, limit, respond).await,
         Action::Forward(plan) => {
             // What ends with the tunnel in other lanes ends with this in that of plain http.
             let stop = (lane.channel != Channel::Intercepted).then(|| lane.run.stop.clone());
-            let cuts = [plan.cut.clone(), stop];
+            let cuts = [(plan.cut.clone(), Reason::Revoked), (stop, Reason::RunStopped)];
             let trip = Trip { lane, exchange, cuts: &cuts };
             let forwarded = Box::pin(trip.forward(head, body, plan, upgrade));
             tokio::select! {
                 done = forwarded => done,
-                () = trip.cut() => Err(Failure::Aborted(Abort::new(Reason::RunStopped.as_str()))),
+                reason = trip.cut() => Err(Failure::Aborted(Abort::new(reason.as_str()))),
             }
         }
     }
@@ -179,24 +183,38 @@ fn too_large(limit: usize) -> Refusal {
     Refusal::failed(Reason::BodyTooLarge, text)
 }
 
+/// What ends an exchange, and why.
+type Cutting = (Option<CancellationToken>, Reason);
+
 /// A request that is forwarded.
 struct Trip<'a> {
     lane: &'a Lane,
     exchange: &'a Arc<Exchange>,
-    cuts: &'a [Option<CancellationToken>; 2],
+    cuts: &'a [Cutting; 2],
 }
 
 impl Trip<'_> {
-    /// Completes when the exchange must end.
-    async fn cut(&self) {
-        let fired = async |token: &Option<CancellationToken>| match token {
-            Some(token) => token.cancelled().await,
+    /// Completes when the exchange must end, and says why.
+    async fn cut(&self) -> Reason {
+        let fired = async |(token, reason): &Cutting| match token {
+            Some(token) => {
+                token.cancelled().await;
+                *reason
+            }
             None => std::future::pending().await,
         };
+        let [first, second] = self.cuts;
         tokio::select! {
-            () = fired(&self.cuts[0]) => {}
-            () = fired(&self.cuts[1]) => {}
+            reason = fired(first) => reason,
+            reason = fired(second) => reason,
         }
+    }
+
+    /// Makes a body end when the exchange must.
+    fn cut_short(&self, body: Body) -> Body {
+        self.cuts
+            .iter()
+            .fold(body, |body, (token, reason)| body.cut_by(token.clone(), reason.as_str()))
     }
 
     async fn forward(
@@ -243,7 +261,8 @@ impl Trip<'_> {
         body: Incoming,
         plan: RequestBody,
     ) -> Result<Body, Failure> {
-        let count = |body: Body| body.counted(Arc::clone(self.exchange), Direction::Up);
+        let count =
+            |body: Body| self.cut_short(body.counted(Arc::clone(self.exchange), Direction::Up));
         match plan {
             RequestBody::Stream => Ok(count(Body::incoming(body))),
             RequestBody::Map(map) => Ok(count(Body::incoming(body).mapped(map))),
@@ -403,11 +422,7 @@ impl Trip<'_> {
     }
 
     fn passed(&self, body: Body, lease: Lease) -> Body {
-        let [cut, stop] = self.cuts;
-        body.counted(Arc::clone(self.exchange), Direction::Down)
-            .cut_by(cut.clone(), Reason::BodyCut.as_str())
-            .cut_by(stop.clone(), Reason::RunStopped.as_str())
-            .leased(lease)
+        self.cut_short(body.counted(Arc::clone(self.exchange), Direction::Down)).leased(lease)
     }
 
     /// Joins both sides of a WebSocket.
@@ -433,6 +448,7 @@ impl Trip<'_> {
         upgrade.confirm(&mut head.status, &mut head.headers);
         let run = &self.lane.run;
         let (exchange, stop, cut) = (Arc::clone(self.exchange), run.stop.clone(), plan.cut);
+        let cutting = Arc::clone(self.exchange);
         let idle = run.shared.limits.tunnel_idle;
         let relay = async move {
             let (Ok(client), Ok(host)) = tokio::join!(upgrade.client, host) else { return };
@@ -440,8 +456,7 @@ impl Trip<'_> {
             tunnel::relay(upgrade::stream(client), host, maps, &exchange, idle).await;
         };
         run.tasks.spawn(async move {
-            let cut = cut.unwrap_or_default();
-            stop.run_until_cancelled(cut.run_until_cancelled(relay)).await
+            stop.run_until_cancelled(tunnel::until_cut(cut, &cutting, relay)).await
         });
         Ok(Response::from_parts(head, Body::empty()))
     }

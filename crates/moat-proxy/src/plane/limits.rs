@@ -39,6 +39,8 @@ pub struct Limits {
     pub first_byte: Duration,
     /// Wait for `100 Continue` before the body is sent anyway (RFC 9110, section 10.1.1); 1 second.
     pub expect_continue: Duration,
+    /// Wait for what a handler defers a request for, all in all; 30 seconds. Beyond: 504 `not-ready`.
+    pub defer: Duration,
     /// Silence in a raw tunnel or a WebSocket; 1 hour. Beyond: it closes.
     pub tunnel_idle: Duration,
     /// Idle time of a pooled connection to a host; 90 seconds. Beyond: it closes.
@@ -69,6 +71,7 @@ impl Default for Limits {
             upstream_handshake: Duration::from_secs(10),
             first_byte: Duration::from_secs(600),
             expect_continue: Duration::from_secs(1),
+            defer: Duration::from_secs(30),
             tunnel_idle: Duration::from_secs(3600),
             pool_idle: Duration::from_secs(90),
             pool_idle_per_host: 32,

@@ -22,6 +22,7 @@ mod serve;
 mod tunnel;
 mod upgrade;
 mod upstream;
+mod verdict;
 
 pub use crate::plane::authority::Authority;
 pub use crate::plane::ca::CertificateAuthority;

@@ -24,6 +24,12 @@ pub trait Handler: fmt::Debug + Send + Sync {
     /// request target and everything else are as the client wrote them.
     fn request(&self, head: &mut request::Parts, place: &RequestPlace<'_>) -> Verdict;
 
+    /// Whether a verdict may be [`Action::Defer`] now. Where it may, a copy of each request's head is
+    /// kept until the verdict.
+    fn may_defer(&self) -> bool {
+        false
+    }
+
     /// Returns the addresses of a host that is not to be resolved: one that the person mapped to
     /// this machine.
     fn known_addresses(&self, authority: &Authority) -> Option<Vec<SocketAddr>> {
@@ -49,9 +55,16 @@ pub enum ConnectVerdict {
     /// TLS is terminated here and each request is judged.
     Intercept(NotTls),
     /// Bytes pass unseen, and without a credential.
-    Tunnel,
+    Tunnel(TunnelPlan),
     /// Nothing passes.
     Refuse(Refusal),
+}
+
+/// How a tunnel is passed on.
+#[derive(Clone, Debug, Default)]
+pub struct TunnelPlan {
+    /// Closes the tunnel when what allowed it is revoked.
+    pub cut: Option<CancellationToken>,
 }
 
 /// What happens to a tunnel that turns out not to carry TLS.
@@ -130,7 +143,18 @@ pub enum Action {
         /// Makes the answer.
         respond: Respond,
     },
+    /// It waits for this, and the handler that is in force then is asked again, with the head that
+    /// the client wrote: a secret has yet to be made. The future only says when to ask; whether
+    /// what was missing is there now, the handler sees. Where it takes longer than
+    /// [`Limits::defer`](crate::plane::Limits::defer), or the third verdict is still this, the answer
+    /// is 504 `not-ready`. It is dropped when the client goes away.
+    ///
+    /// Only for a handler that [may](Handler::may_defer).
+    Defer(Defer),
 }
+
+/// Completes when a request can be judged.
+pub type Defer = BoxFuture<'static, ()>;
 
 /// Makes an answer from a whole request.
 pub type Respond = Box<dyn FnOnce(Request<Bytes>) -> BoxFuture<'static, Response<Bytes>> + Send>;
@@ -145,7 +169,8 @@ pub struct ForwardPlan {
     pub body: RequestBody,
     /// Looks at the answer; without one it passes.
     pub answer: Option<Box<dyn AnswerHandler>>,
-    /// Cuts the exchange short when the credential is revoked.
+    /// Cuts the exchange short when the credential is revoked: the request's body, the wait for the
+    /// answer, the answer, and the WebSocket that it opened.
     pub cut: Option<CancellationToken>,
 }
 
@@ -296,6 +321,7 @@ impl fmt::Debug for Action {
             Self::Serve { limit, .. } => {
                 f.debug_struct("Serve").field("limit", limit).finish_non_exhaustive()
             }
+            Self::Defer(_) => f.write_str("Defer"),
         }
     }
 }

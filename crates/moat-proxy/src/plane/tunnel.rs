@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 
 use crate::plane::error::{Abort, Reason};
 use crate::plane::linger::drain;
@@ -42,6 +43,17 @@ pub(crate) async fn relay<C, H>(
             // A WebSocket's client answers the close frame before it closes (RFC 6455, section 7).
             drain(&mut client_read).await;
         }
+    }
+}
+
+/// Runs a relay until it ends, or what allowed it is revoked.
+pub(crate) async fn until_cut(
+    cut: Option<CancellationToken>,
+    exchange: &Exchange,
+    relay: impl Future<Output = ()>,
+) {
+    if cut.unwrap_or_default().run_until_cancelled(relay).await.is_none() {
+        exchange.reason(Reason::Revoked.as_str());
     }
 }
 

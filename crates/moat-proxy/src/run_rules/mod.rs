@@ -23,7 +23,7 @@ use crate::engine::{
 };
 use crate::plane::seam::{
     Action, Channel, ConnectVerdict, ForwardPlan, Handler, NotTls, Note, RequestBody, RequestPlace,
-    Verdict,
+    TunnelPlan, Verdict,
 };
 use crate::scrub::{Scrubber, acceptable_extensions, public_prefix_len, restrict_accept_encoding};
 use crate::{
@@ -102,7 +102,7 @@ impl Handler for RunRules {
                 {
                     ConnectVerdict::Intercept(NotTls::Close)
                 } else {
-                    ConnectVerdict::Tunnel
+                    ConnectVerdict::Tunnel(TunnelPlan::default())
                 }
             }
         }

@@ -405,7 +405,7 @@ async fn a_revoked_credential_cuts_what_it_opened() {
         assert!(soon(pending).await.unwrap().is_err());
         feed.send(()).unwrap();
         assert_eq!(soon(kept.collect()).await.unwrap().to_bytes(), "done");
-        world.record(|record| record.reason == Some("body-cut")).await;
+        world.record(|record| record.reason == Some("credential-revoked")).await;
     }
 }
 

@@ -20,7 +20,7 @@ use crate::support::{Rules, World, forward, soon};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-fn accept(request: &str) -> String {
+pub(crate) fn accept(request: &str) -> String {
     let key = request.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("sec-websocket-key").then_some(value)
@@ -70,6 +70,13 @@ async fn warm(world: &World) -> hyper::client::conn::http2::SendRequest<Payload>
     sender
 }
 
+/// Waits for the settings by having a method refused.
+pub(crate) async fn settled(sender: &mut hyper::client::conn::http2::SendRequest<Payload>) {
+    let request = Request::builder().method("TRACE").uri("https://a.test/").body(empty()).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
 /// Answers the request that [`warm`] sends.
 fn teapot() -> Verdict {
     let mut answer = http::Response::new(Bytes::new());
@@ -80,7 +87,7 @@ fn teapot() -> Verdict {
 const YES: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Accept: ACCEPT\r\nSec-WebSocket-Protocol: p\r\nAlt-Svc: h3\r\n\r\n";
 
-fn handshake(extra: &str) -> String {
+pub(crate) fn handshake(extra: &str) -> String {
     format!(
         "GET /chat?x=1 HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive, Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"

@@ -104,6 +104,7 @@ type OnRequest = dyn Fn(&mut request::Parts, &RequestPlace<'_>) -> Verdict + Sen
 pub(crate) struct Rules {
     connect: Arc<OnConnect>,
     request: Arc<OnRequest>,
+    may_defer: bool,
 }
 
 impl Default for Rules {
@@ -111,6 +112,7 @@ impl Default for Rules {
         Self {
             connect: Arc::new(|_| ConnectVerdict::Intercept(NotTls::Close)),
             request: Arc::new(|_, _| pass()),
+            may_defer: false,
         }
     }
 }
@@ -129,6 +131,11 @@ impl Rules {
         request: impl Fn(&mut request::Parts, &RequestPlace<'_>) -> Verdict + Send + Sync + 'static,
     ) -> Self {
         self.request = Arc::new(request);
+        self
+    }
+
+    pub(crate) fn deferring(mut self) -> Self {
+        self.may_defer = true;
         self
     }
 
@@ -158,6 +165,10 @@ impl Handler for Rules {
 
     fn request(&self, head: &mut request::Parts, place: &RequestPlace<'_>) -> Verdict {
         (self.request)(head, place)
+    }
+
+    fn may_defer(&self) -> bool {
+        self.may_defer
     }
 
     fn judge_addresses(
