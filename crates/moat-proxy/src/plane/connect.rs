@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::header::{CONNECTION, RETRY_AFTER};
 use http::uri::Scheme as UriScheme;
-use http::{Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -16,12 +17,13 @@ use crate::plane::authority::{Authority, Destination, Scheme};
 use crate::plane::body::Body;
 use crate::plane::error::{Abort, Reason, Refusal};
 use crate::plane::forward;
+use crate::plane::identity::NoRun;
 use crate::plane::io::{Rewind, Socket, into_stream};
 use crate::plane::lane::{Lane, answer};
 use crate::plane::linger::Linger;
 use crate::plane::listener::Admission;
 use crate::plane::proxy::Shared;
-use crate::plane::record::Exchange;
+use crate::plane::record::{Exchange, Sink};
 use crate::plane::run::Run;
 use crate::plane::seam::{Channel, ConnectVerdict, NotTls, UpgradedMaps};
 use crate::plane::serve;
@@ -58,8 +60,8 @@ impl Client {
         let run = match &self.admission {
             Admission::Run(run) => Arc::clone(run),
             Admission::Token => match self.shared.runs.find(request.headers(), self.peer) {
-                Some(run) => run,
-                None => return Ok(answer(no_identity().into_response())),
+                Ok(run) => run,
+                Err(why) => return Ok(self.unknown(why, &request)),
             },
         };
         if request.method() == Method::CONNECT {
@@ -72,11 +74,49 @@ impl Client {
         // Boxed, because the connection's task is not large without it.
         Box::pin(forward::handle(&lane, request)).await
     }
+
+    /// Answers a client of no run.
+    fn unknown(&self, why: NoRun, request: &Request<Incoming>) -> Response<Body> {
+        let limits = &self.shared.limits;
+        let wait = match (why, self.peer) {
+            (NoRun::Wrong, Some(peer)) => self.shared.attempts.failed(peer, limits),
+            _ => None,
+        };
+        let refusal = match wait {
+            None => Refusal::failed(Reason::ProxyAuth, "the run token is missing or wrong"),
+            Some(_) => Refusal::failed(
+                Reason::TooManyAttempts,
+                "too many wrong run tokens came from this address",
+            ),
+        };
+        let exchange = Exchange::new(self.shared.recorder.as_ref().map(|recorder| Sink {
+            recorder: recorder.clone(),
+            run: None,
+            peer: self.peer,
+            method: request.method().to_string(),
+            url: printable(request.uri()),
+            started: self.shared.clock.now(),
+            client_protocol: forward::version(request.version()),
+        }));
+        exchange.answered(refusal.status());
+        exchange.reason(refusal.reason());
+        let refusal = refusal.with_fix("use the proxy URL of the run's environment");
+        let mut response = answer(refusal.into_response());
+        if let Some(wait) = wait {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
 }
 
-fn no_identity() -> Refusal {
-    Refusal::failed(Reason::ProxyAuth, "the run token is missing or wrong")
-        .with_fix("use the proxy URL of the run's environment")
+/// Writes a target without what could be a secret.
+fn printable(uri: &Uri) -> String {
+    let scheme = uri.scheme().map_or_else(String::new, |scheme| format!("{scheme}://"));
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{scheme}{host}{port}{}", uri.path())
 }
 
 /// Finds out what a request that is not CONNECT wants of a proxy.

@@ -73,7 +73,8 @@ pub(crate) fn exchange(
 ) -> Arc<Exchange> {
     let sink = run.shared.recorder.as_ref().map(|recorder| Sink {
         recorder: recorder.clone(),
-        run: run.id.clone(),
+        run: Some(run.id.clone()),
+        peer: None,
         method: method.to_owned(),
         url,
         started: run.shared.clock.now(),

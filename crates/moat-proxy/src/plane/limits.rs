@@ -13,7 +13,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Tunnels that one run has open; 1024. Beyond: 503 `too-many-tunnels`.
     pub tunnels: usize,
-    /// Client connections of one listener; 4096. Beyond: new ones wait.
+    /// Client connections of one listener; 4096. Beyond: new ones wait, and a record with the reason
+    /// `too-many-connections` says so.
     pub connections: usize,
     /// Streams that a client has open on one HTTP/2 connection; 256. Beyond: refused as HTTP/2 says.
     pub streams: u32,
@@ -51,6 +52,12 @@ pub struct Limits {
     pub pool_h2_per_host: usize,
     /// Silence on an HTTP/2 connection to a host after which it is pinged; 30 seconds.
     pub ping: Duration,
+    /// Wrong run tokens from one address within the window that are answered with 407; 20. Beyond:
+    /// 429 `too-many-attempts`. A right token works at once all the same: others may share the
+    /// address. A request without a token is not counted.
+    pub wrong_tokens: u32,
+    /// The window in which wrong run tokens are counted; 60 seconds.
+    pub wrong_token_window: Duration,
     /// Leaf certificates that one authority keeps; 1024. Beyond: the least used goes.
     pub leaves: usize,
 }
@@ -77,6 +84,8 @@ impl Default for Limits {
             pool_idle_per_host: 32,
             pool_h2_per_host: 8,
             ping: Duration::from_secs(30),
+            wrong_tokens: 20,
+            wrong_token_window: Duration::from_secs(60),
             leaves: 1024,
         }
     }

@@ -1,5 +1,6 @@
 //! The data plane of moat: an intercepting proxy for the runs of one machine.
 
+mod attempts;
 mod authority;
 mod body;
 mod ca;
@@ -16,6 +17,7 @@ mod linger;
 mod listener;
 mod proxy;
 mod record;
+mod record_file;
 mod run;
 pub mod seam;
 mod serve;
@@ -30,6 +32,7 @@ pub use crate::plane::error::{BLOCKED, FAILED, Reason, Refusal, SetupError};
 pub use crate::plane::limits::{Limits, raise_descriptor_limit};
 pub use crate::plane::proxy::{Proxy, ProxyBuilder};
 pub use crate::plane::record::{Recorder, Records, RequestRecord, channel};
+pub use crate::plane::record_file::{RecordFile, WrittenRecords};
 pub use crate::plane::run::{RunHandle, RunRegistration};
 pub use crate::plane::upstream::{
     ClientCertificate, ConnectTo, Dialer, Resolver, SystemResolver, TcpDialer, UpstreamProxy,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,8 +21,10 @@ use crate::plane::error::Reason;
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
-    /// The run.
-    pub run: RunId,
+    /// The run; `None` when the client did not say which, or was not believed.
+    pub run: Option<RunId>,
+    /// The client's address, when it is not known which run it belongs to.
+    pub peer: Option<IpAddr>,
     /// The method; `CONNECT` for a tunnel.
     pub method: String,
     /// The URL as the client wrote it, without what could be a secret.
@@ -53,9 +56,10 @@ impl RequestRecord {
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut line = Map::new();
-        let started = self.started.format(&Rfc3339).unwrap_or_default();
-        line.insert("ts".to_owned(), started.into());
-        line.insert("run".to_owned(), self.run.as_str().into());
+        line.insert("ts".to_owned(), timestamp(self.started).into());
+        line.insert("kind".to_owned(), "request".into());
+        line.insert("run".to_owned(), self.run.as_ref().map(RunId::as_str).into());
+        line.insert("peer".to_owned(), self.peer.map(|peer| peer.to_string()).into());
         line.insert("method".to_owned(), self.method.as_str().into());
         line.insert("url".to_owned(), self.url.as_str().into());
         line.insert("status".to_owned(), self.status.into());
@@ -70,6 +74,10 @@ impl RequestRecord {
         line.retain(|_, value| !value.is_null());
         escape_beyond_json(Value::Object(line).to_string())
     }
+}
+
+pub(crate) fn timestamp(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -133,6 +141,16 @@ impl Records {
         self.receiver.recv().await
     }
 
+    /// Takes the records that are there, and waits for one when there is none.
+    pub(crate) async fn recv_many(&mut self, batch: &mut Vec<RequestRecord>, most: usize) {
+        self.receiver.recv_many(batch, most).await;
+    }
+
+    /// Takes no further records.
+    pub(crate) fn close(&mut self) {
+        self.receiver.close();
+    }
+
     /// Returns how many records were dropped so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -171,7 +189,8 @@ pub(crate) struct Exchange {
 /// What is known at the start, when there is a log at all.
 pub(crate) struct Sink {
     pub(crate) recorder: Recorder,
-    pub(crate) run: RunId,
+    pub(crate) run: Option<RunId>,
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) method: String,
     pub(crate) url: String,
     pub(crate) started: OffsetDateTime,
@@ -261,6 +280,7 @@ impl Drop for Exchange {
         }
         sink.recorder.send(RequestRecord {
             run: sink.run,
+            peer: sink.peer,
             method: sink.method,
             url: late.url.unwrap_or(sink.url),
             status: late.status,
@@ -292,7 +312,8 @@ mod tests {
     fn sink(recorder: &Recorder, url: &str) -> Option<Sink> {
         Some(Sink {
             recorder: recorder.clone(),
-            run: "r1".parse().unwrap(),
+            run: Some("r1".parse().unwrap()),
+            peer: None,
             method: "GET".to_owned(),
             url: url.to_owned(),
             started: datetime!(2026-01-02 03:04:05 UTC),
@@ -315,7 +336,7 @@ mod tests {
         drop(body);
         let line = records.recv().await.unwrap().to_json();
         let expected = concat!(
-            r#"{"client":"h2","down":7,"first_byte_ms":0,"method":"GET","#,
+            r#"{"client":"h2","down":7,"first_byte_ms":0,"kind":"request","method":"GET","#,
             r#""reason":"upstream-reset","run":"r1","status":200,"total_ms":5,"#,
             r#""ts":"2026-01-02T03:04:05Z","up":0,"url":"https://h/a\u001b[2J\n\u202e"}"#
         );

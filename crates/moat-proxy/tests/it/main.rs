@@ -22,6 +22,7 @@ mod plane_basic;
 mod plane_clients;
 mod plane_defer;
 mod plane_early;
+mod plane_records;
 mod plane_revoke;
 mod plane_seam;
 mod plane_stream;
