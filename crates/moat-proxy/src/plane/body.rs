@@ -160,6 +160,10 @@ impl Body {
             Some(Ok(mut frame)) => {
                 if let (Some(data), Some((exchange, way))) = (frame.data_ref(), &self.exchange) {
                     exchange.count(*way, data.len());
+                    if *way == Direction::Up {
+                        // Before a map puts a secret in.
+                        exchange.sample(Direction::Up, data);
+                    }
                 }
                 if let Some(trailers) = frame.trailers_mut() {
                     strip_trailers(trailers);
@@ -334,6 +338,11 @@ impl HttpBody for Body {
         };
         match ready!(polled) {
             Some(Ok(frame)) => {
+                if let (Some(data), Some((exchange, Direction::Down))) =
+                    (frame.data_ref(), &this.exchange)
+                {
+                    exchange.sample(Direction::Down, data);
+                }
                 this.release_at_end();
                 Poll::Ready(Some(Ok(frame)))
             }

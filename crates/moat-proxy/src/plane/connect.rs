@@ -97,6 +97,7 @@ impl Client {
             url: printable(request.uri()),
             started: self.shared.clock.now(),
             client_protocol: forward::version(request.version()),
+            samples: 0,
         }));
         exchange.answered(refusal.status());
         exchange.reason(refusal.reason());

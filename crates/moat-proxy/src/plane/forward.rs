@@ -79,6 +79,7 @@ pub(crate) fn exchange(
         url,
         started: run.shared.clock.now(),
         client_protocol,
+        samples: run.samples,
     });
     Exchange::new(sink)
 }
@@ -132,6 +133,7 @@ async fn route(
         sni: lane.sni.as_deref(),
         upgrade: upgrade.as_ref().map(|_| Upgrade::WebSocket),
     };
+    exchange.begin_sample(Direction::Up, &head.headers);
     let verdict = verdict::of(lane, &mut head, &place).await?;
     note(exchange, verdict.note);
     match verdict.action {
@@ -269,6 +271,7 @@ impl Trip<'_> {
             RequestBody::Map(map) => Ok(count(Body::incoming(body).mapped(map))),
             RequestBody::Collect { limit, finish } => match collect(body, limit).await {
                 Ok(Collected::Whole(bytes)) => {
+                    self.exchange.sample(Direction::Up, &bytes);
                     let bytes = finish(bytes, head)?;
                     head.headers.remove(EXPECT);
                     set_length(&mut head.headers, &bytes);
@@ -398,6 +401,7 @@ impl Trip<'_> {
         let (mut head, incoming) = response.into_parts();
         headers::strip_answer(&mut head.headers);
         head.version = Version::HTTP_11;
+        self.exchange.begin_sample(Direction::Down, &head.headers);
         let Some(mut answer) = plan.answer else {
             return Ok(Response::from_parts(head, self.passed(Body::incoming(incoming), lease)));
         };
@@ -409,6 +413,7 @@ impl Trip<'_> {
                         lease.release();
                         self.exchange.count(Direction::Down, bytes.len());
                         let bytes = finish(bytes, &mut head)?;
+                        self.exchange.sample(Direction::Down, &bytes);
                         set_length(&mut head.headers, &bytes);
                         return Ok(Response::from_parts(head, Body::full(bytes)));
                     }

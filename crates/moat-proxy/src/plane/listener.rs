@@ -120,6 +120,7 @@ fn full(shared: &Shared, admission: &Admission) {
         url: String::new(),
         started: shared.clock.now(),
         client_protocol: "tcp",
+        samples: 0,
     }));
     exchange.reason(Reason::TooManyConnections.as_str());
 }

@@ -19,6 +19,7 @@ mod proxy;
 mod record;
 mod record_file;
 mod run;
+mod sample;
 pub mod seam;
 mod serve;
 mod tunnel;
@@ -34,6 +35,7 @@ pub use crate::plane::proxy::{Proxy, ProxyBuilder};
 pub use crate::plane::record::{Recorder, Records, RequestRecord, channel};
 pub use crate::plane::record_file::{RecordFile, WrittenRecords};
 pub use crate::plane::run::{RunHandle, RunRegistration};
+pub use crate::plane::sample::BodySample;
 pub use crate::plane::upstream::{
     ClientCertificate, ConnectTo, Dialer, Resolver, SystemResolver, TcpDialer, UpstreamProxy,
     UpstreamTls,

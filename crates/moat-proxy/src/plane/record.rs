@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::HeaderMap;
 use moat_provider_core::RunId;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -16,8 +17,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::plane::error::Reason;
+use crate::plane::sample::{BodySample, is_text};
 
-/// What the proxy saw of one request or tunnel. It holds no header, no body and no query.
+/// What the proxy saw of one request or tunnel. It holds no header and no query, and of bodies
+/// only samples that were asked for.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
@@ -49,6 +52,11 @@ pub struct RequestRecord {
     pub reason: Option<&'static str>,
     /// The rule that filled in a credential or refused.
     pub rule: Option<Arc<str>>,
+    /// The beginning of the request's body, where the run [samples
+    /// bodies](crate::plane::RunRegistration::sample_bodies) and it is text.
+    pub request_sample: Option<BodySample>,
+    /// The beginning of the answer's body, likewise.
+    pub answer_sample: Option<BodySample>,
 }
 
 impl RequestRecord {
@@ -71,6 +79,9 @@ impl RequestRecord {
         line.insert("upstream".to_owned(), self.upstream_protocol.into());
         line.insert("reason".to_owned(), self.reason.into());
         line.insert("rule".to_owned(), self.rule.as_deref().into());
+        let sample = |sample: &Option<BodySample>| sample.as_ref().map(BodySample::to_json).into();
+        line.insert("request_sample".to_owned(), sample(&self.request_sample));
+        line.insert("answer_sample".to_owned(), sample(&self.answer_sample));
         line.retain(|_, value| !value.is_null());
         escape_beyond_json(Value::Object(line).to_string())
     }
@@ -195,6 +206,8 @@ pub(crate) struct Sink {
     pub(crate) url: String,
     pub(crate) started: OffsetDateTime,
     pub(crate) client_protocol: &'static str,
+    /// How much of bodies is kept, in bytes.
+    pub(crate) samples: usize,
 }
 
 /// What becomes known on the way.
@@ -206,6 +219,17 @@ struct Late {
     upstream_protocol: Option<&'static str>,
     reason: Option<&'static str>,
     rule: Option<Arc<str>>,
+    request_sample: Option<BodySample>,
+    answer_sample: Option<BodySample>,
+}
+
+impl Late {
+    fn sample(&mut self, direction: Direction) -> &mut Option<BodySample> {
+        match direction {
+            Direction::Up => &mut self.request_sample,
+            Direction::Down => &mut self.answer_sample,
+        }
+    }
 }
 
 /// Which way bytes go.
@@ -229,6 +253,29 @@ impl Exchange {
     pub(crate) fn count(&self, direction: Direction, bytes: usize) {
         let counter = if direction == Direction::Up { &self.up } else { &self.down };
         counter.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Begins a sample, when the run wants samples and the body is text.
+    pub(crate) fn begin_sample(&self, direction: Direction, headers: &HeaderMap) {
+        if self.samples() > 0 && is_text(headers) {
+            self.late(|late| *late.sample(direction) = Some(BodySample::default()));
+        }
+    }
+
+    /// Samples what passes, once a sample has begun.
+    pub(crate) fn sample(&self, direction: Direction, data: &[u8]) {
+        let limit = self.samples();
+        if limit > 0 {
+            self.late(|late| {
+                if let Some(sample) = late.sample(direction) {
+                    sample.take(data, limit);
+                }
+            });
+        }
+    }
+
+    fn samples(&self) -> usize {
+        self.sink.as_ref().map_or(0, |sink| sink.samples)
     }
 
     pub(crate) fn up(&self) -> u64 {
@@ -293,6 +340,8 @@ impl Drop for Exchange {
             upstream_protocol: late.upstream_protocol,
             reason: late.reason,
             rule: late.rule,
+            request_sample: late.request_sample,
+            answer_sample: late.answer_sample,
         });
     }
 }
@@ -318,6 +367,7 @@ mod tests {
             url: url.to_owned(),
             started: datetime!(2026-01-02 03:04:05 UTC),
             client_protocol: "h2",
+            samples: 0,
         })
     }
 

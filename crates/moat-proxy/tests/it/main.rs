@@ -24,6 +24,7 @@ mod plane_defer;
 mod plane_early;
 mod plane_records;
 mod plane_revoke;
+mod plane_sample;
 mod plane_seam;
 mod plane_stream;
 mod plane_tunnel;
