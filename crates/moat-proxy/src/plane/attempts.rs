@@ -69,8 +69,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_window_counts_and_ends() {
-        let mut limits = Limits::default();
-        limits.wrong_tokens = 2;
+        let limits = Limits { wrong_tokens: 2, ..Limits::default() };
         let attempts = Attempts::default();
         let failed = |text| attempts.failed(address(text), &limits);
         assert_eq!((failed("192.0.2.1"), failed("::ffff:192.0.2.1")), (None, None));

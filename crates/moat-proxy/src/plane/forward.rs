@@ -149,8 +149,10 @@ async fn route(
             let trip = Trip { lane, exchange, cuts: &cuts };
             let forwarded = Box::pin(trip.forward(head, body, plan, upgrade));
             tokio::select! {
-                done = forwarded => done,
+                // First, since what is cut also fails at the host, and that is no failure of it.
+                biased;
                 reason = trip.cut() => Err(Failure::Aborted(Abort::new(reason.as_str()))),
+                done = forwarded => done,
             }
         }
     }
@@ -462,7 +464,7 @@ impl Trip<'_> {
             tunnel::relay(upgrade::stream(client), host, maps, &exchange, idle).await;
         };
         run.tasks.spawn(async move {
-            stop.run_until_cancelled(tunnel::until_cut(cut, &cutting, relay)).await
+            stop.run_until_cancelled(tunnel::until_cut(cut, &cutting, Box::pin(relay))).await
         });
         Ok(Response::from_parts(head, Body::empty()))
     }
