@@ -9,7 +9,7 @@ use moat_proxy::plane::seam::{Action, ForwardPlan, Note, Verdict};
 use moat_proxy::plane::{FAILED, Limits};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::support::client::{Http, empty};
+use crate::support::client::{Client, Http, empty};
 use crate::support::origin::{Origin, text};
 use crate::support::{Rules, World, forward, soon};
 
@@ -103,16 +103,15 @@ async fn a_client_that_leaves_ends_the_wait_and_so_does_the_run() {
             })
         });
         let world = World::new(rules).await;
-        let get = async || {
-            let mut client = world.client("a.test", version).await;
+        let get = |mut client: Client| {
             let request = client.request("GET", "/").body(empty()).unwrap();
             tokio::spawn(async move { client.send(request).await })
         };
-        let waiting = get().await;
+        let waiting = get(world.client("a.test", version).await);
         soon(asked.notified()).await;
         waiting.abort();
         soon(gone.notified()).await;
-        let waiting = get().await;
+        let waiting = get(world.client("a.test", version).await);
         soon(asked.notified()).await;
         world.run.stop().await;
         soon(gone.notified()).await;
