@@ -66,6 +66,10 @@ reasons! {
     // Who asks.
     ProxyAuth = "proxy-auth", PROXY_AUTHENTICATION_REQUIRED, "the run token is missing or wrong",
         "use the proxy URL of the run's environment";
+    TooManyAttempts = "too-many-attempts", TOO_MANY_REQUESTS, "too many wrong run tokens came from this address",
+        "use the proxy URL of the run's environment";
+    TooManyConnections = "too-many-connections", SERVICE_UNAVAILABLE, "the listener has as many connections as it may have",
+        "close connections that are not in use";
     RunStopped = "run-stopped", SERVICE_UNAVAILABLE, "the run has ended";
     TooManyTunnels = "too-many-tunnels", SERVICE_UNAVAILABLE, "the run has as many tunnels as it may have",
         "close connections that are not in use";
@@ -134,6 +138,8 @@ reasons! {
         "use another version of the signature";
     SigningFailed = "signing-failed", BAD_GATEWAY, "the request could not be signed",
         "look at the host's log";
+    NotReady = "not-ready", GATEWAY_TIMEOUT, "what the request needs was not there in time",
+        "look at the host's log";
     UnfitSecret = "unfit-secret", BAD_GATEWAY, "the secret has characters that cannot stand where the rule puts it",
         "grant the credential again";
 
@@ -150,7 +156,7 @@ reasons! {
     AnswerExpandsTooFar = "answer-expands-too-far", BAD_GATEWAY, "the answer became far longer when it was decoded than compression explains";
     MalformedWebSocketFrame = "malformed-websocket-frame", BAD_GATEWAY, "the host sent what is no WebSocket frame, or one of an extension that was not agreed upon";
     UnscannableExtension = "unscannable-extension", BAD_GATEWAY, "the host chose a WebSocket extension that cannot be scanned";
-    BodyCut = "body-cut", BAD_GATEWAY, "the credential was revoked before the end";
+    Revoked = "credential-revoked", BAD_GATEWAY, "the credential was revoked while it was in use";
 
     // What failed on the way to the host.
     NameNotFound = "name-not-found", BAD_GATEWAY, "the name has no address";

@@ -54,6 +54,8 @@ struct Extra {
     patience: Option<Pin<Box<tokio::time::Sleep>>>,
     trailers: Option<HeaderMap>,
     finished: bool,
+    /// What the body ends with, after its last bytes.
+    failed: Option<Abort>,
 }
 
 impl Body {
@@ -167,6 +169,10 @@ impl Body {
             Some(Ok(mut frame)) => {
                 if let (Some(data), Some((exchange, way))) = (frame.data_ref(), &self.exchange) {
                     exchange.count(*way, data.len());
+                    if *way == Direction::Up {
+                        // Before a map puts a secret in.
+                        exchange.sample(Direction::Up, data);
+                    }
                 }
                 if let Some(trailers) = frame.trailers_mut() {
                     strip_trailers(trailers);
@@ -184,6 +190,9 @@ impl Body {
         extra: &mut Extra,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Abort>>> {
+        if let Some(abort) = extra.failed.take() {
+            return Poll::Ready(Some(Err(abort)));
+        }
         extra.poll_cuts(cx)?;
         if let Some(gate) = &mut extra.gate {
             ready!(gate.as_mut().poll(cx));
@@ -217,7 +226,7 @@ impl Body {
 impl Extra {
     /// Whether something may come after the end of the source.
     fn is_pending(&self) -> bool {
-        (self.map.is_some() && !self.finished) || self.trailers.is_some()
+        (self.map.is_some() && !self.finished) || self.trailers.is_some() || self.failed.is_some()
     }
 
     fn poll_cuts(&mut self, cx: &mut Context<'_>) -> Result<(), Abort> {
@@ -231,8 +240,21 @@ impl Extra {
 
     fn push(&mut self, data: Bytes) -> Result<Option<Bytes>, Abort> {
         let Some(map) = &mut self.map else { return Ok(Some(data)) };
-        let data = map.push(data).map_err(cut)?;
+        let data = match map.push(data) {
+            Ok(data) => data,
+            Err(cut) => self.cut(cut)?,
+        };
         Ok((!data.is_empty()).then_some(data))
+    }
+
+    /// Returns the last bytes of a body that must not go on; without any it ends at once.
+    fn cut(&mut self, cut: Cut) -> Result<Bytes, Abort> {
+        let abort = Abort::new(cut.reason());
+        if cut.last().is_empty() {
+            return Err(abort);
+        }
+        self.failed = Some(abort);
+        Ok(cut.last().clone())
     }
 
     /// Arms a timer while a map holds bytes back, and makes it give them up.
@@ -242,17 +264,18 @@ impl Extra {
         let sleep = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         ready!(sleep.as_mut().poll(cx));
         self.patience = None;
-        let data = map.flush().map_err(cut)?;
+        let data = match map.flush() {
+            Ok(data) => data,
+            Err(cut) => self.cut(cut)?,
+        };
         if data.is_empty() { Poll::Pending } else { Poll::Ready(Some(Ok(Frame::data(data)))) }
     }
 
     fn end(&mut self, trailers: Option<HeaderMap>) -> Option<Result<Frame<Bytes>, Abort>> {
         self.finished = true;
-        let rest = match &mut self.map {
-            Some(map) => match map.finish() {
-                Ok(rest) => rest,
-                Err(why) => return Some(Err(cut(why))),
-            },
+        let rest = match self.map.as_mut().map(|map| map.finish()) {
+            Some(Ok(rest)) => rest,
+            Some(Err(cut)) => return Some(self.cut(cut).map(Frame::data)),
             None => Bytes::new(),
         };
         self.trailers = trailers.map(|mut trailers| {
@@ -268,10 +291,6 @@ impl Extra {
         }
         Some(Ok(Frame::data(rest)))
     }
-}
-
-fn cut(cut: Cut) -> Abort {
-    Abort::new(cut.reason)
 }
 
 impl Source {
@@ -328,6 +347,11 @@ impl HttpBody for Body {
         };
         match ready!(polled) {
             Some(Ok(frame)) => {
+                if let (Some(data), Some((exchange, Direction::Down))) =
+                    (frame.data_ref(), &this.exchange)
+                {
+                    exchange.sample(Direction::Down, data);
+                }
                 this.release_at_end();
                 Poll::Ready(Some(Ok(frame)))
             }

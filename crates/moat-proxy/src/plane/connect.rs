@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::header::{CONNECTION, RETRY_AFTER};
 use http::uri::Scheme as UriScheme;
-use http::{Method, Request, Response, Uri};
+use http::{HeaderValue, Method, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -16,11 +17,13 @@ use crate::plane::body::Body;
 use crate::plane::destination::{Destination, Scheme};
 use crate::plane::error::Abort;
 use crate::plane::forward;
-use crate::plane::io::{Rewind, Socket, into_socket};
+use crate::plane::identity::NoRun;
+use crate::plane::io::{Rewind, Socket, into_stream};
 use crate::plane::lane::{Lane, answer};
+use crate::plane::linger::Linger;
 use crate::plane::listener::Admission;
 use crate::plane::proxy::Shared;
-use crate::plane::record::Exchange;
+use crate::plane::record::{Exchange, Sink};
 use crate::plane::run::Run;
 use crate::plane::seam::{Channel, ConnectVerdict, NotTls, UpgradedMaps};
 use crate::plane::serve;
@@ -46,7 +49,8 @@ pub(crate) async fn serve(socket: Socket, client: Client) {
         let client = Arc::clone(&client);
         async move { client.handle(request).await }
     });
-    let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
+    let connection =
+        builder.serve_connection(TokioIo::new(Linger::new(socket)), service).with_upgrades();
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a client's connection ended");
     }
@@ -57,8 +61,8 @@ impl Client {
         let run = match &self.admission {
             Admission::Run(run) => Arc::clone(run),
             Admission::Token => match self.shared.runs.find(request.headers(), self.peer) {
-                Some(run) => run,
-                None => return Ok(answer(no_identity().response())),
+                Ok(run) => run,
+                Err(why) => return Ok(self.unknown(why, &request)),
             },
         };
         if request.method() == Method::CONNECT {
@@ -71,10 +75,44 @@ impl Client {
         // Boxed, because the connection's task is not large without it.
         Box::pin(forward::handle(&lane, request)).await
     }
+
+    /// Answers a client of no run.
+    fn unknown(&self, why: NoRun, request: &Request<Incoming>) -> Response<Body> {
+        let limits = &self.shared.limits;
+        let wait = match (why, self.peer) {
+            (NoRun::Wrong, Some(peer)) => self.shared.attempts.failed(peer, limits),
+            _ => None,
+        };
+        let reason = if wait.is_none() { Reason::ProxyAuth } else { Reason::TooManyAttempts };
+        let refusal = Refusal::new(reason);
+        let exchange = Exchange::new(self.shared.recorder.as_ref().map(|recorder| Sink {
+            recorder: recorder.clone(),
+            run: None,
+            peer: self.peer,
+            method: request.method().to_string(),
+            url: printable(request.uri()),
+            started: self.shared.clock.now(),
+            client_protocol: forward::version(request.version()),
+            samples: 0,
+        }));
+        exchange.answered(refusal.status());
+        exchange.reason(reason.as_str());
+        let mut response = answer(refusal.response());
+        if let Some(wait) = wait {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, wait.as_secs().max(1).into());
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
 }
 
-fn no_identity() -> Refusal {
-    Refusal::new(Reason::ProxyAuth)
+/// Writes a target without what could be a secret.
+fn printable(uri: &Uri) -> String {
+    let scheme = uri.scheme().map_or_else(String::new, |scheme| format!("{scheme}://"));
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{scheme}{host}{port}{}", uri.path())
 }
 
 /// Finds out what a request that is not CONNECT wants of a proxy.
@@ -121,22 +159,24 @@ async fn open(
 ) -> Result<(), Refusal> {
     let authority = Authority::parse_connect(target)?;
     let verdict = run.handler().connect(&authority);
-    let permit = match verdict {
-        ConnectVerdict::Refuse(refusal) => return Err(refusal),
-        _ => run.tunnel()?,
+    let tunnel = || {
+        let permit = run.tunnel()?;
+        Ok::<_, Refusal>(Tunnel { run: Arc::clone(run), authority, _permit: permit })
     };
-    let tunnel = Tunnel { run: Arc::clone(run), authority, _permit: permit };
     let stop = run.stop.clone();
     match verdict {
         ConnectVerdict::Intercept(not_tls) => {
+            let tunnel = tunnel()?;
             let task = async move {
                 if let Some(socket) = upgraded(upgrade).await {
                     tunnel.intercept(socket, not_tls).await;
                 }
             };
-            run.tasks.spawn(async move { stop.run_until_cancelled(task).await });
+            run.tasks.spawn(async move { stop.run_until_cancelled(Box::pin(task)).await });
         }
-        _ => {
+        ConnectVerdict::Refuse(refusal) => return Err(refusal),
+        ConnectVerdict::Tunnel(plan) => {
+            let tunnel = tunnel()?;
             let handler = Arc::clone(&run.handler());
             let reach = run.shared.upstream.reach(&**handler, &tunnel.authority);
             let host = stop
@@ -146,18 +186,21 @@ async fn open(
             let exchange = exchange_of(run, target, forward::version(version));
             exchange.answered(http::StatusCode::OK);
             let task = async move {
-                if let Some(socket) = upgraded(upgrade).await {
-                    tunnel.relay(socket, host, &exchange).await;
-                }
+                let relay = async {
+                    if let Some(socket) = upgraded(upgrade).await {
+                        tunnel.relay(socket, host, &exchange).await;
+                    }
+                };
+                tunnel::until_cut(plan.cut, &exchange, relay).await;
             };
-            run.tasks.spawn(async move { stop.run_until_cancelled(task).await });
+            run.tasks.spawn(async move { stop.run_until_cancelled(Box::pin(task)).await });
         }
     }
     Ok(())
 }
 
 async fn upgraded(upgrade: OnUpgrade) -> Option<Rewind<Socket>> {
-    into_socket(upgrade.await.ok()?)
+    into_stream(upgrade.await.ok()?).ok()
 }
 
 /// An open tunnel.

@@ -25,6 +25,7 @@ use crate::plane::seam::{
 use crate::plane::tunnel;
 use crate::plane::upgrade::{self, Over, Requested};
 use crate::plane::upstream::{Lease, Offer, Protocol, SendError};
+use crate::plane::verdict;
 use crate::{Reason, Refusal};
 
 /// How often a request is sent again because a connection turned out to be closed.
@@ -75,11 +76,13 @@ pub(crate) fn exchange(
 ) -> Arc<Exchange> {
     let sink = run.shared.recorder.as_ref().map(|recorder| Sink {
         recorder: recorder.clone(),
-        run: run.id.clone(),
+        run: Some(run.id.clone()),
+        peer: None,
         method: method.to_owned(),
         url,
         started: run.shared.clock.now(),
         client_protocol,
+        samples: run.samples,
     });
     Exchange::new(sink)
 }
@@ -133,16 +136,23 @@ async fn route(
         upgrade: upgrade.as_ref().map(|_| Upgrade::WebSocket),
         has_body: !body.is_end_stream(),
     };
-    let verdict = lane.run.handler().request(&mut head, &place);
+    exchange.begin_sample(Direction::Up, &head.headers);
+    let verdict = verdict::of(lane, &mut head, &place).await?;
     note(exchange, verdict.note);
     match verdict.action {
         Action::Answer(response) => Ok(answer(response)),
+        Action::Defer(_) => {
+            Err(Refusal::new(Reason::Internal).about("a request was deferred without end").into())
+        }
         Action::Serve { limit, respond } => serve_here(head, body, limit, respond).await,
         Action::Forward(plan) => {
             let cuts = cuts(lane, &plan);
             let trip = Trip { lane, exchange, cuts: &cuts };
             let forwarded = Box::pin(trip.forward(head, body, plan, upgrade));
             tokio::select! {
+                // First, since what is cut also fails at the host, and that is no failure of it.
+                biased;
+                reason = first_of(&cuts) => Err(Failure::Aborted(Abort::new(reason.as_str()))),
                 done = forwarded => done,
                 reason = first_of(&cuts) => Err(Failure::Aborted(Abort::new(reason.as_str()))),
             }
@@ -154,7 +164,7 @@ async fn route(
 type Cuts = [(CancellationToken, Reason)];
 
 fn cuts(lane: &Lane, plan: &ForwardPlan) -> Vec<(CancellationToken, Reason)> {
-    let revoked = plan.cuts.iter().map(|token| (token.clone(), Reason::BodyCut));
+    let revoked = plan.cuts.iter().map(|token| (token.clone(), Reason::Revoked));
     // What ends with the tunnel in other lanes ends with this in that of plain http.
     let stop =
         (lane.channel != Channel::Intercepted).then(|| (lane.run.stop.clone(), Reason::RunStopped));
@@ -202,7 +212,6 @@ async fn serve_here(
 fn too_large(limit: usize) -> Refusal {
     Refusal::new(Reason::BodyTooLong).about(format!("more than {limit} bytes"))
 }
-
 /// A request that is forwarded.
 struct Trip<'a> {
     lane: &'a Lane,
@@ -211,6 +220,11 @@ struct Trip<'a> {
 }
 
 impl Trip<'_> {
+    /// Makes a body end when the exchange must.
+    fn cut_short(&self, body: Body) -> Body {
+        body.cut_by(self.cuts)
+    }
+
     async fn forward(
         &self,
         mut head: request::Parts,
@@ -252,12 +266,14 @@ impl Trip<'_> {
         body: Incoming,
         plan: RequestBody,
     ) -> Result<Body, Failure> {
-        let count = |body: Body| body.counted(Arc::clone(self.exchange), Direction::Up);
+        let count =
+            |body: Body| self.cut_short(body.counted(Arc::clone(self.exchange), Direction::Up));
         match plan {
             RequestBody::Stream => Ok(count(Body::incoming(body))),
             RequestBody::Map(map) => Ok(count(Body::incoming(body).mapped(map))),
             RequestBody::Collect { limit, finish } => match collect(body, limit).await {
                 Ok(Collected::Whole(bytes)) => {
+                    self.exchange.sample(Direction::Up, &bytes);
                     let bytes = finish(bytes, head)?;
                     head.headers.remove(EXPECT);
                     set_length(&mut head.headers, &bytes);
@@ -386,6 +402,7 @@ impl Trip<'_> {
         let (mut head, incoming) = response.into_parts();
         headers::strip_answer(&mut head.headers);
         head.version = Version::HTTP_11;
+        self.exchange.begin_sample(Direction::Down, &head.headers);
         let Some(mut answer) = plan.answer else {
             return Ok(Response::from_parts(head, self.passed(Body::incoming(incoming), lease)));
         };
@@ -397,6 +414,7 @@ impl Trip<'_> {
                         lease.release();
                         self.exchange.count(Direction::Down, bytes.len());
                         let bytes = finish(bytes, &mut head)?;
+                        self.exchange.sample(Direction::Down, &bytes);
                         set_length(&mut head.headers, &bytes);
                         return Ok(Response::from_parts(head, Body::full(bytes)));
                     }
@@ -414,7 +432,7 @@ impl Trip<'_> {
     }
 
     fn passed(&self, body: Body, lease: Lease) -> Body {
-        body.counted(Arc::clone(self.exchange), Direction::Down).cut_by(self.cuts).leased(lease)
+        self.cut_short(body.counted(Arc::clone(self.exchange), Direction::Down)).leased(lease)
     }
 
     /// Joins both sides of a WebSocket.
@@ -440,18 +458,19 @@ impl Trip<'_> {
         upgrade.confirm(&mut head.status, &mut head.headers);
         let run = &self.lane.run;
         let (exchange, stop) = (Arc::clone(self.exchange), run.stop.clone());
-        let cuts = self.cuts.to_vec();
+        let (cuts, cutting) = (self.cuts.to_vec(), Arc::clone(self.exchange));
         let idle = run.shared.limits.tunnel_idle;
         let relay = async move {
             let (Ok(client), Ok(host)) = tokio::join!(upgrade.client, host) else { return };
-            let (client, host) = (TokioIo::new(client), TokioIo::new(host));
-            tunnel::relay(client, host, maps, &exchange, idle).await;
+            let host = TokioIo::new(host);
+            tunnel::relay(upgrade::stream(client), host, maps, &exchange, idle).await;
         };
         run.tasks.spawn(async move {
+            let relay = Box::pin(relay);
             let relay = async {
                 tokio::select! {
                     () = relay => {}
-                    _ = first_of(&cuts) => {}
+                    reason = first_of(&cuts) => cutting.reason(reason.as_str()),
                 }
             };
             stop.run_until_cancelled(relay).await

@@ -63,14 +63,30 @@ impl Runs {
     }
 
     /// Finds the run whose token a request carries.
-    pub(crate) fn find(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<Arc<Run>> {
-        let presented = TokenHash::of(&presented(headers)?);
+    pub(crate) fn find(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+    ) -> Result<Arc<Run>, NoRun> {
+        if !headers.contains_key(PROXY_AUTHORIZATION) {
+            return Err(NoRun::Missing);
+        }
+        let presented = TokenHash::of(&presented(headers).ok_or(NoRun::Wrong)?);
         let runs = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let (token, run) = runs.get_key_value(&presented)?;
+        let (token, run) = runs.get_key_value(&presented).ok_or(NoRun::Wrong)?;
         let same: bool = token.0.ct_eq(&presented.0).into();
         let here = run.peer.is_none_or(|bound| peer.map(|ip| ip.to_canonical()) == Some(bound));
-        (same && here).then(|| Arc::clone(run))
+        if same && here { Ok(Arc::clone(run)) } else { Err(NoRun::Wrong) }
     }
+}
+
+/// Why no run was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRun {
+    /// There is no token: clients often try without one first.
+    Missing,
+    /// The token is of no run, or of one that is elsewhere.
+    Wrong,
 }
 
 /// Reads the token: the password of Basic credentials, or a Bearer token (RFC 9110, section 11.4).

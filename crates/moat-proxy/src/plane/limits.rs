@@ -13,7 +13,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Tunnels that one run has open; 1024. Beyond: 503 `too-many-tunnels`.
     pub tunnels: usize,
-    /// Client connections of one listener; 4096. Beyond: new ones wait.
+    /// Client connections of one listener; 4096. Beyond: new ones wait, and a record with the reason
+    /// `too-many-connections` says so.
     pub connections: usize,
     /// Streams that a client has open on one HTTP/2 connection; 256. Beyond: refused as HTTP/2 says.
     pub streams: u32,
@@ -39,6 +40,8 @@ pub struct Limits {
     pub first_byte: Duration,
     /// Wait for `100 Continue` before the body is sent anyway (RFC 9110, section 10.1.1); 1 second.
     pub expect_continue: Duration,
+    /// Wait for what a handler defers a request for, all in all; 30 seconds. Beyond: 504 `not-ready`.
+    pub defer: Duration,
     /// Silence in a raw tunnel or a WebSocket; 1 hour. Beyond: it closes.
     pub tunnel_idle: Duration,
     /// Idle time of a pooled connection to a host; 90 seconds. Beyond: it closes.
@@ -49,6 +52,12 @@ pub struct Limits {
     pub pool_h2_per_host: usize,
     /// Silence on an HTTP/2 connection to a host after which it is pinged; 30 seconds.
     pub ping: Duration,
+    /// Wrong run tokens from one address within the window that are answered with 407; 20. Beyond:
+    /// 429 `too-many-attempts`. A right token works at once all the same: others may share the
+    /// address. A request without a token is not counted.
+    pub wrong_tokens: u32,
+    /// The window in which wrong run tokens are counted; 60 seconds.
+    pub wrong_token_window: Duration,
     /// Leaf certificates that one authority keeps; 1024. Beyond: the least used goes.
     pub leaves: usize,
 }
@@ -69,11 +78,14 @@ impl Default for Limits {
             upstream_handshake: Duration::from_secs(10),
             first_byte: Duration::from_secs(600),
             expect_continue: Duration::from_secs(1),
+            defer: Duration::from_secs(30),
             tunnel_idle: Duration::from_secs(3600),
             pool_idle: Duration::from_secs(90),
             pool_idle_per_host: 32,
             pool_h2_per_host: 8,
             ping: Duration::from_secs(30),
+            wrong_tokens: 20,
+            wrong_token_window: Duration::from_secs(60),
             leaves: 1024,
         }
     }

@@ -9,9 +9,11 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::Reason;
 use crate::plane::connect;
 use crate::plane::io::Socket;
 use crate::plane::proxy::Shared;
+use crate::plane::record::{Exchange, Sink};
 use crate::plane::run::Run;
 
 /// Pauses after an error that waiting may cure (EMFILE, ENOBUFS).
@@ -37,14 +39,14 @@ impl Accept for TcpListener {
         let (stream, peer) = Self::accept(self).await?;
         // Answers are written whole; waiting for more to send would only delay them.
         _ = stream.set_nodelay(true);
-        Ok((Socket::Tcp(stream), Some(peer.ip())))
+        Ok((Socket::Left(stream), Some(peer.ip())))
     }
 }
 
 impl Accept for UnixListener {
     async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
         let (stream, _) = Self::accept(self).await?;
-        Ok((Socket::Unix(stream), None))
+        Ok((Socket::Right(stream), None))
     }
 }
 
@@ -65,8 +67,21 @@ async fn accept<L: Accept>(
 ) {
     let room = Arc::new(Semaphore::new(shared.limits.connections));
     let mut pause = FIRST_PAUSE;
+    let mut is_full = false;
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let place = match Arc::clone(&room).try_acquire_owned() {
+            Ok(place) => {
+                is_full = false;
+                place
+            }
+            Err(_) => {
+                if !std::mem::replace(&mut is_full, true) {
+                    full(shared, admission);
+                }
+                let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+                place
+            }
+        };
         match listener.accept().await {
             Ok((socket, peer)) => {
                 pause = FIRST_PAUSE;
@@ -89,6 +104,25 @@ async fn accept<L: Accept>(
             }
         }
     }
+}
+
+/// Records that connections have to wait.
+fn full(shared: &Shared, admission: &Admission) {
+    let run = match admission {
+        Admission::Token => None,
+        Admission::Run(run) => Some(run.id.clone()),
+    };
+    let exchange = Exchange::new(shared.recorder.as_ref().map(|recorder| Sink {
+        recorder: recorder.clone(),
+        run,
+        peer: None,
+        method: String::new(),
+        url: String::new(),
+        started: shared.clock.now(),
+        client_protocol: "tcp",
+        samples: 0,
+    }));
+    exchange.reason(Reason::TooManyConnections.as_str());
 }
 
 /// Whether an error concerns the connection that would have been accepted, and no other.

@@ -8,6 +8,7 @@ use rustls::crypto::CryptoProvider;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
+use crate::plane::attempts::Attempts;
 use crate::plane::ca::CertificateAuthority;
 use crate::plane::error::SetupError;
 use crate::plane::identity::Runs;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) leaves: Arc<Leaves>,
     pub(crate) runs: Runs,
+    pub(crate) attempts: Attempts,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) stop: CancellationToken,
     provider: Arc<CryptoProvider>,
@@ -208,6 +210,7 @@ impl ProxyBuilder {
             upstream: Arc::new(upstream),
             leaves: Arc::new(leaves),
             runs: Runs::default(),
+            attempts: Attempts::default(),
             recorder: self.recorder,
             stop: CancellationToken::new(),
             provider,

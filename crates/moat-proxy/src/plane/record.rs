@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::Reason;
+use http::HeaderMap;
 use moat_provider_core::RunId;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -15,12 +16,18 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// What the proxy saw of one request or tunnel. It holds no header, no body and no query.
+use crate::Reason;
+use crate::plane::sample::{BodySample, is_text};
+
+/// What the proxy saw of one request or tunnel. It holds no header and no query, and of bodies
+/// only samples that were asked for.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct RequestRecord {
-    /// The run.
-    pub run: RunId,
+    /// The run; `None` when the client did not say which, or was not believed.
+    pub run: Option<RunId>,
+    /// The client's address, when it is not known which run it belongs to.
+    pub peer: Option<IpAddr>,
     /// The method; `CONNECT` for a tunnel.
     pub method: String,
     /// The URL as the client wrote it, without what could be a secret.
@@ -45,6 +52,11 @@ pub struct RequestRecord {
     pub reason: Option<&'static str>,
     /// The rule that filled in a credential or refused.
     pub rule: Option<Arc<str>>,
+    /// The beginning of the request's body, where the run [samples
+    /// bodies](crate::plane::RunRegistration::sample_bodies) and it is text.
+    pub request_sample: Option<BodySample>,
+    /// The beginning of the answer's body, likewise.
+    pub answer_sample: Option<BodySample>,
 }
 
 impl RequestRecord {
@@ -52,9 +64,10 @@ impl RequestRecord {
     #[must_use]
     pub fn to_json(&self) -> String {
         let mut line = Map::new();
-        let started = self.started.format(&Rfc3339).unwrap_or_default();
-        line.insert("ts".to_owned(), started.into());
-        line.insert("run".to_owned(), self.run.as_str().into());
+        line.insert("ts".to_owned(), timestamp(self.started).into());
+        line.insert("kind".to_owned(), "request".into());
+        line.insert("run".to_owned(), self.run.as_ref().map(RunId::as_str).into());
+        line.insert("peer".to_owned(), self.peer.map(|peer| peer.to_string()).into());
         line.insert("method".to_owned(), self.method.as_str().into());
         line.insert("url".to_owned(), self.url.as_str().into());
         line.insert("status".to_owned(), self.status.into());
@@ -66,9 +79,16 @@ impl RequestRecord {
         line.insert("upstream".to_owned(), self.upstream_protocol.into());
         line.insert("reason".to_owned(), self.reason.into());
         line.insert("rule".to_owned(), self.rule.as_deref().into());
+        let sample = |sample: &Option<BodySample>| sample.as_ref().map(BodySample::to_json).into();
+        line.insert("request_sample".to_owned(), sample(&self.request_sample));
+        line.insert("answer_sample".to_owned(), sample(&self.answer_sample));
         line.retain(|_, value| !value.is_null());
         escape_beyond_json(Value::Object(line).to_string())
     }
+}
+
+pub(crate) fn timestamp(at: OffsetDateTime) -> String {
+    at.format(&Rfc3339).unwrap_or_default()
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -132,6 +152,16 @@ impl Records {
         self.receiver.recv().await
     }
 
+    /// Takes the records that are there, and waits for one when there is none.
+    pub(crate) async fn recv_many(&mut self, batch: &mut Vec<RequestRecord>, most: usize) {
+        self.receiver.recv_many(batch, most).await;
+    }
+
+    /// Takes no further records.
+    pub(crate) fn close(&mut self) {
+        self.receiver.close();
+    }
+
     /// Returns how many records were dropped so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -170,11 +200,14 @@ pub(crate) struct Exchange {
 /// What is known at the start, when there is a log at all.
 pub(crate) struct Sink {
     pub(crate) recorder: Recorder,
-    pub(crate) run: RunId,
+    pub(crate) run: Option<RunId>,
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) method: String,
     pub(crate) url: String,
     pub(crate) started: OffsetDateTime,
     pub(crate) client_protocol: &'static str,
+    /// How much of bodies is kept, in bytes.
+    pub(crate) samples: usize,
 }
 
 /// What becomes known on the way.
@@ -186,6 +219,17 @@ struct Late {
     upstream_protocol: Option<&'static str>,
     reason: Option<&'static str>,
     rule: Option<Arc<str>>,
+    request_sample: Option<BodySample>,
+    answer_sample: Option<BodySample>,
+}
+
+impl Late {
+    fn sample(&mut self, direction: Direction) -> &mut Option<BodySample> {
+        match direction {
+            Direction::Up => &mut self.request_sample,
+            Direction::Down => &mut self.answer_sample,
+        }
+    }
 }
 
 /// Which way bytes go.
@@ -209,6 +253,29 @@ impl Exchange {
     pub(crate) fn count(&self, direction: Direction, bytes: usize) {
         let counter = if direction == Direction::Up { &self.up } else { &self.down };
         counter.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Begins a sample, when the run wants samples and the body is text.
+    pub(crate) fn begin_sample(&self, direction: Direction, headers: &HeaderMap) {
+        if self.samples() > 0 && is_text(headers) {
+            self.late(|late| *late.sample(direction) = Some(BodySample::default()));
+        }
+    }
+
+    /// Samples what passes, once a sample has begun.
+    pub(crate) fn sample(&self, direction: Direction, data: &[u8]) {
+        let limit = self.samples();
+        if limit > 0 {
+            self.late(|late| {
+                if let Some(sample) = late.sample(direction) {
+                    sample.take(data, limit);
+                }
+            });
+        }
+    }
+
+    fn samples(&self) -> usize {
+        self.sink.as_ref().map_or(0, |sink| sink.samples)
     }
 
     pub(crate) fn up(&self) -> u64 {
@@ -260,6 +327,7 @@ impl Drop for Exchange {
         }
         sink.recorder.send(RequestRecord {
             run: sink.run,
+            peer: sink.peer,
             method: sink.method,
             url: late.url.unwrap_or(sink.url),
             status: late.status,
@@ -272,6 +340,8 @@ impl Drop for Exchange {
             upstream_protocol: late.upstream_protocol,
             reason: late.reason,
             rule: late.rule,
+            request_sample: late.request_sample,
+            answer_sample: late.answer_sample,
         });
     }
 }
@@ -291,11 +361,13 @@ mod tests {
     fn sink(recorder: &Recorder, url: &str) -> Option<Sink> {
         Some(Sink {
             recorder: recorder.clone(),
-            run: "r1".parse().unwrap(),
+            run: Some("r1".parse().unwrap()),
+            peer: None,
             method: "GET".to_owned(),
             url: url.to_owned(),
             started: datetime!(2026-01-02 03:04:05 UTC),
             client_protocol: "h2",
+            samples: 0,
         })
     }
 
@@ -314,7 +386,7 @@ mod tests {
         drop(body);
         let line = records.recv().await.unwrap().to_json();
         let expected = concat!(
-            r#"{"client":"h2","down":7,"first_byte_ms":0,"method":"GET","#,
+            r#"{"client":"h2","down":7,"first_byte_ms":0,"kind":"request","method":"GET","#,
             r#""reason":"upstream-reset","run":"r1","status":200,"total_ms":5,"#,
             r#""ts":"2026-01-02T03:04:05Z","up":0,"url":"https://h/a\u001b[2J\n\u202e"}"#
         );

@@ -32,6 +32,7 @@ pub(crate) struct Run {
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
     pub(crate) peer: Option<IpAddr>,
+    pub(crate) samples: usize,
     handler: ArcSwap<Arc<dyn Handler>>,
     tunnels: Arc<Semaphore>,
 }
@@ -63,14 +64,18 @@ pub struct RunRegistration {
     handler: Arc<dyn Handler>,
     token: Option<TokenHash>,
     peer: Option<IpAddr>,
+    samples: usize,
     authority: Option<Arc<CertificateAuthority>>,
 }
 
 impl RunRegistration {
+    /// A usual length of body samples, in bytes: 8 KiB.
+    pub const BODY_SAMPLE: usize = 8 * 1024;
+
     /// Describes a run that is reached through a listener of its own.
     #[must_use]
     pub fn new(id: RunId, handler: Arc<dyn Handler>) -> Self {
-        Self { id, handler, token: None, peer: None, authority: None }
+        Self { id, handler, token: None, peer: None, samples: 0, authority: None }
     }
 
     /// Lets clients on shared listeners name the run with a token. Only its hash is kept.
@@ -94,6 +99,15 @@ impl RunRegistration {
         self
     }
 
+    /// Keeps the first bytes of each body of text in the record of its request: of a request's as
+    /// the client sent it, of an answer's as the client gets it. Nothing is kept without this;
+    /// [`BODY_SAMPLE`](Self::BODY_SAMPLE) is a good length.
+    #[must_use]
+    pub fn sample_bodies(mut self, bytes: usize) -> Self {
+        self.samples = bytes;
+        self
+    }
+
     pub(crate) fn build(self, shared: &Arc<Shared>) -> (Arc<Run>, Option<TokenHash>) {
         let stop = shared.stop.child_token();
         let tasks = TaskTracker::new();
@@ -110,6 +124,7 @@ impl RunRegistration {
             tasks,
             stop,
             peer: self.peer.map(|ip| ip.to_canonical()),
+            samples: self.samples,
             handler: ArcSwap::from_pointee(self.handler),
             tunnels: Arc::new(Semaphore::new(shared.limits.tunnels)),
         };

@@ -51,9 +51,16 @@ pub enum ConnectVerdict {
     /// TLS is terminated here and each request is judged.
     Intercept(NotTls),
     /// Bytes pass unseen, and without a credential.
-    Tunnel,
+    Tunnel(TunnelPlan),
     /// Nothing passes.
     Refuse(Refusal),
+}
+
+/// How a tunnel is passed on.
+#[derive(Clone, Debug, Default)]
+pub struct TunnelPlan {
+    /// Closes the tunnel when what allowed it is revoked.
+    pub cut: Option<CancellationToken>,
 }
 
 /// What happens to a tunnel that turns out not to carry TLS.
@@ -136,7 +143,18 @@ pub enum Action {
         /// Makes the answer.
         respond: Respond,
     },
+    /// It waits for this, and the handler that is in force then is asked again, with the head that
+    /// the client wrote: a secret has yet to be made. The future only says when to ask; whether
+    /// what was missing is there now, the handler sees. Where it takes longer than
+    /// [`Limits::defer`](crate::plane::Limits::defer), or the third verdict is still this, the answer
+    /// is 504 `not-ready`. It is dropped when the client goes away.
+    ///
+    /// The handler has left the head as it was.
+    Defer(Defer),
 }
+
+/// Completes when a request can be judged.
+pub type Defer = BoxFuture<'static, ()>;
 
 /// Makes an answer from a whole request.
 pub type Respond = Box<dyn FnOnce(Request<Bytes>) -> BoxFuture<'static, Response<Bytes>> + Send>;
@@ -151,7 +169,8 @@ pub struct ForwardPlan {
     pub body: RequestBody,
     /// Looks at the answer; without one it passes.
     pub answer: Option<Box<dyn AnswerHandler>>,
-    /// Cut the exchange short when one of them is cancelled: a credential is revoked.
+    /// Cut the exchange short when one of them is cancelled, because a credential is revoked: the
+    /// request's body, the wait for the answer, the answer, and the WebSocket that it opened.
     pub cuts: Vec<CancellationToken>,
 }
 
@@ -272,10 +291,37 @@ pub trait BodyMap: fmt::Debug + Send {
 }
 
 /// A stream that must not go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// Why, for the record.
-    pub reason: &'static str,
+    reason: &'static str,
+    last: Bytes,
+}
+
+impl Cut {
+    /// Ends a stream for a reason, which goes into the record.
+    #[must_use]
+    pub fn new(reason: &'static str) -> Self {
+        Self { reason, last: Bytes::new() }
+    }
+
+    /// Sends these bytes before the end: the close frame of a WebSocket.
+    #[must_use]
+    pub fn with_last(mut self, last: Bytes) -> Self {
+        self.last = last;
+        self
+    }
+
+    /// Returns why.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// Returns what is sent before the end.
+    #[must_use]
+    pub fn last(&self) -> &Bytes {
+        &self.last
+    }
 }
 
 impl fmt::Debug for Action {
@@ -286,6 +332,7 @@ impl fmt::Debug for Action {
             Self::Serve { limit, .. } => {
                 f.debug_struct("Serve").field("limit", limit).finish_non_exhaustive()
             }
+            Self::Defer(_) => f.write_str("Defer"),
         }
     }
 }

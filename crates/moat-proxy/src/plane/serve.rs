@@ -13,6 +13,7 @@ use crate::plane::forward;
 use crate::plane::io::{Rewind, Socket};
 use crate::plane::lane::Lane;
 use crate::plane::limits::Limits;
+use crate::plane::linger::Linger;
 
 /// A client's connection after its handshake.
 pub(crate) type ClientTls = TlsStream<Rewind<Socket>>;
@@ -27,7 +28,7 @@ pub(crate) async fn serve(stream: ClientTls, lane: Lane) {
         let lane = Arc::clone(&lane);
         async move { forward::handle(&lane, request).await }
     });
-    let io = TokioIo::new(stream);
+    let io = TokioIo::new(Linger::new(stream));
     let ended = if is_http2 {
         http2_builder(&limits, tasks).serve_connection(io, service).await
     } else {

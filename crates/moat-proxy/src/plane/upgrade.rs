@@ -9,11 +9,15 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::ext::Protocol;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio_util::either::Either;
 
 use crate::plane::headers::has_token;
+use crate::plane::io::{Rewind, Socket, into_stream};
+use crate::plane::serve::ClientTls;
 use crate::{Reason, Refusal};
 
 /// What is hashed together with the key (RFC 6455, section 1.3).
@@ -131,6 +135,18 @@ impl Requested {
                 headers.remove(SEC_WEBSOCKET_ACCEPT);
             }
         }
+    }
+}
+
+/// Takes a client's side of a WebSocket: a stream that lingers when it is shut down could not be
+/// closed in one direction alone.
+pub(crate) fn stream(
+    client: Upgraded,
+) -> Either<Rewind<ClientTls>, Either<Rewind<Socket>, TokioIo<Upgraded>>> {
+    match into_stream::<ClientTls>(client).map_err(into_stream::<Socket>) {
+        Ok(tls) => Either::Left(tls),
+        Err(Ok(plain)) => Either::Right(Either::Left(plain)),
+        Err(Err(http2)) => Either::Right(Either::Right(TokioIo::new(http2))),
     }
 }
 

@@ -19,15 +19,17 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Signs a request's body while it streams.
 pub(super) struct SignMap(pub(super) Box<dyn BodySigner>);
 
-const SIGNING_FAILED: Cut = Cut { reason: Reason::SigningFailed.as_str() };
+fn signing_failed<E>(_: E) -> Cut {
+    Cut::new(Reason::SigningFailed.as_str())
+}
 
 impl BodyMap for SignMap {
     fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
-        self.0.data(data).map_err(|_| SIGNING_FAILED)
+        self.0.data(data).map_err(signing_failed)
     }
 
     fn finish(&mut self) -> Result<Bytes, Cut> {
-        self.0.end().map_err(|_| SIGNING_FAILED)
+        self.0.end().map_err(signing_failed)
     }
 }
 
@@ -105,7 +107,7 @@ pub(super) struct Closed;
 
 impl BodyMap for Closed {
     fn push(&mut self, _: Bytes) -> Result<Bytes, Cut> {
-        Err(Cut { reason: Reason::UnscannableExtension.as_str() })
+        Err(Cut::new(Reason::UnscannableExtension.as_str()))
     }
 
     fn finish(&mut self) -> Result<Bytes, Cut> {
@@ -114,7 +116,7 @@ impl BodyMap for Closed {
 }
 
 fn cut(cut: scrub::Cut) -> Cut {
-    Cut { reason: cut.reason().as_str() }
+    Cut::new(cut.reason().as_str()).with_last(joined(cut.into_last()))
 }
 
 /// One slice as it is, several copied together.

@@ -16,7 +16,9 @@ use moat_provider_core::CredentialKey;
 
 pub use self::builder::RunRulesBuilder;
 use self::state::State;
-use crate::plane::seam::{Action, Channel, ConnectVerdict, Handler, Note, RequestPlace, Verdict};
+use crate::plane::seam::{
+    Action, Channel, ConnectVerdict, Defer, Handler, Note, RequestPlace, Verdict,
+};
 use crate::{Authority, Refusal};
 
 /// What applies to one run: its policy, and one generation of its rules and secrets.
@@ -25,8 +27,16 @@ use crate::{Authority, Refusal};
 /// which [succeeds](RunRulesBuilder::succeeding) this one, and swaps it in.
 pub struct RunRules(Arc<State>);
 
-/// What rules tell the host that keeps the credentials.
+/// What rules ask and tell the host that keeps the credentials.
 pub trait Keeper: fmt::Debug + Send + Sync {
+    /// Says what to wait for before a request is judged that may use these grants' secrets: for one
+    /// that has to be minted or renewed first, after which the host has swapped in new rules.
+    /// `None` when all of them are good. Called for each request to a host of theirs.
+    fn prepare(&self, grants: &[CredentialKey]) -> Option<Defer> {
+        let _ = grants;
+        None
+    }
+
     /// Hears that a request into which this grant's secret was put was answered with 401: the
     /// secret may have ceased to be valid.
     ///

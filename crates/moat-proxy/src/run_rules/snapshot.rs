@@ -1,8 +1,9 @@
 //! A generation as it is at one moment, with what is known of the hosts that were asked for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use moat_provider_core::Target;
+use moat_provider_core::{CredentialKey, Target};
 use quick_cache::sync::Cache;
 
 use crate::engine::Generation;
@@ -24,6 +25,8 @@ pub(super) struct Snapshot {
 pub(super) struct HostFacts {
     /// Whether any rule acts on requests to it.
     pub(super) covered: bool,
+    /// Whose secrets may be sent to it.
+    pub(super) grants: Vec<CredentialKey>,
     /// Where a strict run may go there.
     pub(super) targets: Vec<Target>,
     /// What looks for the secrets that may be sent to it, if there are any.
@@ -56,12 +59,15 @@ impl Snapshot {
     fn look_up(&self, authority: &Authority) -> Result<HostFacts, Refusal> {
         let (host, port) = (authority.host().as_text(), authority.port());
         let mut builder = Scrubber::builder();
+        let mut grants = BTreeSet::new();
         for (name, secret, placeholders) in self.generation.scrub_set(&host, port) {
             let public = placeholders.iter().map(|own| public_prefix_len(own.as_str(), secret));
+            grants.insert(name.grant().clone());
             builder = builder.secret(name.clone(), secret, public.max().unwrap_or(0));
         }
         let scrubber = builder.build().map_err(|_| Reason::UnfitSecret)?;
         Ok(HostFacts {
+            grants: grants.into_iter().collect(),
             covered: self.generation.covers(&host, port),
             targets: self.generation.targets_at(&host, port).into_iter().cloned().collect(),
             scrubber: Some(scrubber).filter(|scrubber| !scrubber.is_empty()),

@@ -20,7 +20,8 @@ use super::snapshot::{HostFacts, Snapshot};
 use super::{Keeper, canned};
 use crate::engine::{Attempt, BodyNeed, FieldToHold, HeldSecret, NotUsed, Place, Plan, Used};
 use crate::plane::seam::{
-    Action, ConnectVerdict, ForwardPlan, NotTls, Note, RequestBody, RequestPlace, Verdict,
+    Action, ConnectVerdict, Defer, ForwardPlan, NotTls, Note, RequestBody, RequestPlace,
+    TunnelPlan, Verdict,
 };
 use crate::scrub::{acceptable_extensions, restrict_accept_encoding};
 use crate::{
@@ -65,7 +66,7 @@ impl State {
         Ok(if intercept {
             ConnectVerdict::Intercept(NotTls::Close)
         } else {
-            ConnectVerdict::Tunnel
+            ConnectVerdict::Tunnel(TunnelPlan::default())
         })
     }
 
@@ -133,6 +134,9 @@ impl State {
         let facts = snapshot.facts(authority)?;
         let method = if place.upgrade.is_some() { &Method::GET } else { &head.method };
         self.policy.judge(authority, method, &path, &facts.targets)?;
+        if let Some(defer) = self.prepare(&facts) {
+            return Ok(Verdict { action: Action::Defer(defer), note: Note::default() });
+        }
 
         let host = authority.host().as_text();
         let readings: Vec<&str> = path.readings().skip(1).collect();
@@ -186,6 +190,11 @@ impl State {
         let scrubber = facts.scrubber.clone();
         forward.answer = Some(Box::new(Answer::new(Arc::clone(self), plan, scrubber)));
         forward
+    }
+
+    /// Says what to wait for before the host's secrets can be used.
+    fn prepare(&self, facts: &HostFacts) -> Option<Defer> {
+        self.keeper.as_ref().filter(|_| !facts.grants.is_empty())?.prepare(&facts.grants)
     }
 
     fn cuts(&self, plan: &Plan) -> Vec<CancellationToken> {

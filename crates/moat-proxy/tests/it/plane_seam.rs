@@ -152,7 +152,7 @@ struct Doubling {
 impl BodyMap for Doubling {
     fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
         if data.contains(&b'#') {
-            return Err(Cut { reason: "found" });
+            return Err(Cut::new("found").with_last("last".into()));
         }
         let mut all: Vec<u8> = self.held.take().into_iter().chain(data).collect();
         self.held = all.pop();
@@ -325,7 +325,17 @@ async fn an_answer_can_stream_through_a_map() {
             let request = sender.request("GET", "/cut").body(empty()).unwrap();
             // The cut may come before the head has left.
             if let Ok(answer) = soon(sender.send(request)).await {
-                assert!(soon(answer.into_body().collect()).await.is_err());
+                let mut body = answer.into_body();
+                let mut got = Vec::new();
+                loop {
+                    match soon(body.frame()).await {
+                        Some(Ok(frame)) => got.extend_from_slice(&frame.into_data().unwrap()),
+                        Some(Err(_)) => break,
+                        None => panic!("a body that was cut has no end"),
+                    }
+                }
+                // HTTP/2 drops what is on its way when a stream is reset.
+                assert!(got == b"aalast" || b"aabblast".starts_with(&got), "{got:?}");
             }
             world.record(|record| record.reason == Some("found")).await;
             let mut sender = world.client("a.test", client).await;
@@ -399,7 +409,7 @@ async fn a_revoked_credential_cuts_what_it_opened() {
         assert!(soon(pending).await.unwrap().is_err());
         feed.send(()).unwrap();
         assert_eq!(soon(kept.collect()).await.unwrap().to_bytes(), "done");
-        world.record(|record| record.reason == Some("body-cut")).await;
+        world.record(|record| record.reason == Some("credential-revoked")).await;
     }
 }
 

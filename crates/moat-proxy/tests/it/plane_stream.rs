@@ -27,7 +27,7 @@ fn fed() -> (Frames, Payload) {
 }
 
 /// A stream from a poll function.
-fn futures_lite<T, F>(poll: F) -> impl futures_core::Stream<Item = T>
+pub(crate) fn futures_lite<T, F>(poll: F) -> impl futures_core::Stream<Item = T>
 where
     F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
 {

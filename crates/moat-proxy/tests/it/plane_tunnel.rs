@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use moat_provider_core::Secret;
-use moat_proxy::plane::seam::{Action, ConnectVerdict, ForwardPlan, NotTls, Note, Verdict};
+use moat_proxy::plane::seam::{
+    Action, ConnectVerdict, ForwardPlan, NotTls, Note, TunnelPlan, Verdict,
+};
 use moat_proxy::plane::{Limits, RunRegistration};
 use moat_proxy::{FAILED, Reason, Refusal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +19,7 @@ use crate::support::origin::{Origin, raw, text};
 use crate::support::{Rules, World, forward, soon};
 
 fn passing() -> Rules {
-    Rules::default().on_connect(|_| ConnectVerdict::Tunnel)
+    Rules::default().on_connect(|_| ConnectVerdict::Tunnel(TunnelPlan::default()))
 }
 
 /// Sends back what came, after the end.
@@ -154,7 +156,7 @@ async fn a_silent_tunnel_closes() {
 async fn stopping_a_run_closes_everything_it_has_open() {
     let rules = Rules::default().on_connect(|authority| match authority.port() {
         443 => ConnectVerdict::Intercept(NotTls::Close),
-        _ => ConnectVerdict::Tunnel,
+        _ => ConnectVerdict::Tunnel(TunnelPlan::default()),
     });
     let world = World::new(rules).await;
     raw(&world.net, "raw.test", 22, |mut tcp| async move {

@@ -20,7 +20,7 @@ use crate::support::{Rules, World, forward, soon};
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-fn accept(request: &str) -> String {
+pub(crate) fn accept(request: &str) -> String {
     let key = request.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("sec-websocket-key").then_some(value)
@@ -70,6 +70,13 @@ async fn warm(world: &World) -> hyper::client::conn::http2::SendRequest<Payload>
     sender
 }
 
+/// Waits for the settings by having a method refused.
+pub(crate) async fn settled(sender: &mut hyper::client::conn::http2::SendRequest<Payload>) {
+    let request = Request::builder().method("TRACE").uri("https://a.test/").body(empty()).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
 /// Answers the request that [`warm`] sends.
 fn teapot() -> Verdict {
     let mut answer = http::Response::new(Bytes::new());
@@ -80,7 +87,7 @@ fn teapot() -> Verdict {
 const YES: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Accept: ACCEPT\r\nSec-WebSocket-Protocol: p\r\nAlt-Svc: h3\r\n\r\n";
 
-fn handshake(extra: &str) -> String {
+pub(crate) fn handshake(extra: &str) -> String {
     format!(
         "GET /chat?x=1 HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive, Upgrade\r\n\
          Upgrade: websocket\r\nSec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
@@ -236,13 +243,16 @@ async fn a_malformed_handshake_is_refused_and_other_upgrades_are_passed_over() {
     assert!(soon(head(&mut stream)).await.starts_with("HTTP/1.1 200"));
 }
 
+/// A close frame with code 1008 (RFC 6455, section 7.4.1).
+const CLOSE: &[u8] = b"\x88\x02\x03\xf0";
+
 #[derive(Debug)]
 struct Masking;
 
 impl BodyMap for Masking {
     fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
         if data.starts_with(b"CUT") {
-            return Err(Cut { reason: "secret-in-answer" });
+            return Err(Cut::new("secret-in-answer").with_last(CLOSE.into()));
         }
         Ok(String::from_utf8_lossy(&data).replace("SECRET", "******").into())
     }
@@ -268,14 +278,47 @@ impl AnswerHandler for Masked {
 }
 
 #[tokio::test]
+async fn a_websocket_that_is_cut_closes_with_a_code() {
+    let masked = || ForwardPlan { answer: Some(Box::new(Masked)), ..ForwardPlan::default() };
+    let rules = Rules::default().on_request(move |head, _| match head.uri.path() {
+        "/warm" => teapot(),
+        _ => forward(masked()),
+    });
+    let mut world = World::new(rules).await;
+    websocket(&world, YES).await;
+    let mut stream = world.tls("a.test", &["http/1.1"]).await;
+    stream.write_all(handshake("").as_bytes()).await.unwrap();
+    assert!(soon(head(&mut stream)).await.starts_with("HTTP/1.1 101"));
+    // What the client says in the meantime must not make a reset of the close.
+    stream.write_all(&[b"cut", &[b'x'; 500_000][..]].concat()).await.unwrap();
+    let mut close = Vec::new();
+    soon(stream.read_to_end(&mut close)).await.unwrap();
+    assert_eq!(close, CLOSE);
+    drop(stream);
+    assert_eq!(world.record(|_| true).await.reason, Some("secret-in-answer"));
+
+    let mut sender = warm(&world).await;
+    let mut request =
+        Request::builder().method("CONNECT").uri("https://a.test/chat?x=1").body(empty()).unwrap();
+    request.extensions_mut().insert(Protocol::from_static("websocket"));
+    let mut answer = soon(sender.send_request(request)).await.unwrap();
+    let mut stream = TokioIo::new(soon(hyper::upgrade::on(&mut answer)).await.unwrap());
+    stream.write_all(b"cut").await.unwrap();
+    let mut close = Vec::new();
+    soon(stream.read_to_end(&mut close)).await.unwrap();
+    assert_eq!(close, CLOSE);
+}
+
+#[tokio::test]
 async fn what_a_websocket_says_passes_through_its_map() {
     let rules = Rules::default()
         .plan(|| ForwardPlan { answer: Some(Box::new(Masked)), ..ForwardPlan::default() });
     let mut world = World::new(rules).await;
     websocket(&world, YES).await;
-    for (say, hear, reason) in
-        [("my secret", "MY ******bye", None), ("cut", "", Some("secret-in-answer"))]
-    {
+    for (say, hear, reason) in [
+        ("my secret", "MY ******bye", None),
+        ("cut", "\u{fffd}\u{2}\u{3}\u{fffd}", Some("secret-in-answer")),
+    ] {
         let mut stream = world.tls("a.test", &["http/1.1"]).await;
         stream.write_all(handshake("").as_bytes()).await.unwrap();
         assert!(soon(head(&mut stream)).await.contains("x-seen: yes"));

@@ -5,16 +5,13 @@ mod dial;
 mod pool;
 mod tls;
 
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 pub use self::corporate::UpstreamProxy;
 pub use self::dial::{ConnectTo, Dialer, Resolver, SystemResolver, TcpDialer};
@@ -24,6 +21,7 @@ pub use self::tls::{ClientCertificate, UpstreamTls};
 use crate::plane::destination::{Destination, Scheme};
 use crate::plane::io::Rewind;
 use crate::plane::limits::Limits;
+use crate::plane::linger::Deaf;
 use crate::plane::seam::Handler;
 use crate::{Authority, Host, Reason, Refusal};
 
@@ -71,9 +69,9 @@ impl Upstream {
         destination: &Destination,
         offer: Offer,
     ) -> Result<(Stream, Protocol), Refusal> {
-        let tcp = self.reach(handler, &destination.authority).await?;
+        let tcp = Deaf::new(self.reach(handler, &destination.authority).await?);
         if destination.scheme == Scheme::Http {
-            return Ok((Stream::Plain(tcp), Protocol::Http1));
+            return Ok((Stream::Left(tcp), Protocol::Http1));
         }
         let handshake = self.tls.connect(&destination.authority, tcp, offer);
         let limit = self.limits.upstream_handshake;
@@ -84,7 +82,7 @@ impl Upstream {
             Some(b"h2") => Protocol::Http2,
             _ => Protocol::Http1,
         };
-        Ok((Stream::Tls(Box::new(stream)), protocol))
+        Ok((Stream::Right(Box::new(stream)), protocol))
     }
 
     /// Opens a byte stream to a host: to an address that was judged, or through the upstream proxy.
@@ -141,61 +139,7 @@ impl Upstream {
     }
 }
 
-/// A connection to a host.
-#[derive(Debug)]
-pub(crate) enum Stream {
-    Plain(Rewind<TcpStream>),
-    Tls(Box<TlsStream<Rewind<TcpStream>>>),
-}
-
-macro_rules! each {
-    ($self:ident, $io:ident => $call:expr) => {
-        match $self.get_mut() {
-            Stream::Plain($io) => $call,
-            Stream::Tls($io) => $call,
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        each!(self, io => Pin::new(io).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, io => Pin::new(io).poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, io => Pin::new(io).poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(io) => io.is_write_vectored(),
-            Self::Tls(io) => io.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, io => Pin::new(io).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, io => Pin::new(io).poll_shutdown(cx))
-    }
-}
+/// A connection to a host over which HTTP is spoken.
+pub(crate) type HostTcp = Deaf<Rewind<TcpStream>>;
+/// The same, as it is or with TLS.
+pub(crate) type Stream = Either<HostTcp, Box<TlsStream<HostTcp>>>;

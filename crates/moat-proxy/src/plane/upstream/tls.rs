@@ -9,13 +9,11 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::Offer;
+use super::{HostTcp, Offer};
 use crate::plane::error::SetupError;
-use crate::plane::io::Rewind;
 use crate::{Authority, Host, Reason, Refusal};
 
 /// Sessions that are kept for resumption.
@@ -145,9 +143,9 @@ impl Tls {
     pub(super) async fn connect(
         &self,
         authority: &Authority,
-        tcp: Rewind<TcpStream>,
+        tcp: HostTcp,
         offer: Offer,
-    ) -> Result<TlsStream<Rewind<TcpStream>>, Refusal> {
+    ) -> Result<TlsStream<HostTcp>, Refusal> {
         let profile = self.of_host.get(authority).unwrap_or(&self.common);
         let connector = if offer == Offer::Http1 { &profile.http1 } else { &profile.any };
         let name = match authority.host() {
