@@ -6,6 +6,7 @@
     reason = "a command line tool speaks to its terminal"
 )]
 
+mod bench;
 mod downstream;
 mod features;
 mod json;
@@ -33,11 +34,14 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Invocation::Run { steps, fail_fast }) => {
-            if report::run(&Workspace::locate(), &steps, fail_fast) {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
+            exit_code(report::run(&Workspace::locate(), &steps, fail_fast))
+        }
+        Ok(Invocation::Bench { options }) => {
+            let measured = bench::proxy(&Workspace::locate(), &options);
+            if let Err(failure) = &measured {
+                eprintln!("{}", failure.details());
             }
+            exit_code(measured.is_ok())
         }
         Err(mistake) => {
             eprintln!("{mistake}\n\n{}", help());
@@ -46,16 +50,28 @@ fn main() -> ExitCode {
     }
 }
 
+fn exit_code(is_good: bool) -> ExitCode {
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 /// What the person asked for.
 #[derive(Debug)]
 enum Invocation {
     Help,
     Run { steps: Vec<&'static Step>, fail_fast: bool },
+    Bench { options: Vec<String> },
 }
 
 impl Invocation {
     /// Reads the arguments. A step that is named twice, also by way of `test-all`, runs once.
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut arguments = arguments.peekable();
+        if arguments.next_if(|first| first == "bench").is_some() {
+            return match arguments.next().as_deref() {
+                Some("proxy") => Ok(Self::Bench { options: arguments.collect() }),
+                _ => Err("what can be measured is `bench proxy`".to_owned()),
+            };
+        }
         let mut steps: Vec<&'static Step> = Vec::new();
         let mut fail_fast = false;
         for argument in arguments {
@@ -89,7 +105,8 @@ fn named(name: &str) -> Result<Vec<&'static Step>, String> {
 
 fn help() -> String {
     let mut text = format!(
-        "Usage: cargo xtask [--fail-fast] STEP...\n\n\
+        "Usage: cargo xtask [--fail-fast] STEP...\n\
+         \x20      cargo xtask bench proxy [OPTION]...\n\n\
          \x20 {TEST_ALL:<11} every step of the first list, in this order\n"
     );
     for in_test_all in [true, false] {
@@ -116,7 +133,7 @@ mod tests {
     fn names(arguments: &str) -> Vec<&'static str> {
         match parse(arguments).unwrap() {
             Invocation::Run { steps, .. } => steps.iter().map(|step| step.name).collect(),
-            Invocation::Help => panic!("{arguments}: asked for help"),
+            other => panic!("{arguments}: {other:?}"),
         }
     }
 
@@ -133,6 +150,15 @@ mod tests {
         assert_eq!(all.len(), 10);
         assert!(!all.contains(&"book") && !all.contains(&"bless"));
         assert_eq!(names("test-all fmt"), all);
+    }
+
+    #[test]
+    fn what_follows_a_benchmark_is_its_own() {
+        let Ok(Invocation::Bench { options }) = parse("bench proxy --quick fmt") else {
+            panic!("this is a benchmark");
+        };
+        assert_eq!(options, ["--quick", "fmt"]);
+        assert!(parse("bench").is_err() && parse("bench fmt").is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::process::{stream, succeeds};
 use crate::report::{Failure, Outcome};
 use crate::workspace::Workspace;
-use crate::{downstream, features, layers, package, words};
+use crate::{bench, downstream, features, layers, package, words};
 
 /// Something that `cargo xtask` can do.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ const fn on_demand(name: &'static str, about: &'static str, run: Run) -> Step {
 
 fn fmt(workspace: &Workspace) -> Result<Outcome, Failure> {
     stream("fmt", workspace.cargo("fmt --all --check"))?;
+    let beside = workspace.root().join(bench::DIRECTORY);
+    stream("fmt", workspace.cargo_in(&beside, "fmt --check"))?;
     Ok(Outcome::Done)
 }
 

@@ -211,8 +211,11 @@ impl Body {
             };
             extra.patience = None;
             let frame = match frame.map(Frame::into_data) {
-                Some(Ok(data)) => match extra.push(data)? {
+                // hyper asks for nothing beyond `Content-Length`: what ends with these bytes has to
+                // end now, or it is taken for a body that nobody wanted to the end.
+                Some(Ok(data)) => match extra.push(data, self.source.is_end_stream())? {
                     Some(data) => Frame::data(data),
+                    None if extra.finished => return Poll::Ready(extra.failed.take().map(Err)),
                     None => continue,
                 },
                 Some(Err(frame)) => return Poll::Ready(extra.end(frame.into_trailers().ok())),
@@ -238,9 +241,17 @@ impl Extra {
         Ok(())
     }
 
-    fn push(&mut self, data: Bytes) -> Result<Option<Bytes>, Abort> {
+    fn push(&mut self, data: Bytes, is_last: bool) -> Result<Option<Bytes>, Abort> {
+        self.finished = is_last;
         let Some(map) = &mut self.map else { return Ok(Some(data)) };
         let data = match map.push(data) {
+            Ok(data) if is_last => {
+                let rest = map.finish().unwrap_or_else(|cut| {
+                    self.failed = Some(Abort::new(cut.reason()));
+                    cut.last().clone()
+                });
+                if rest.is_empty() { data } else { [data, rest].concat().into() }
+            }
             Ok(data) => data,
             Err(cut) => self.cut(cut)?,
         };

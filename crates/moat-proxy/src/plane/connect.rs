@@ -163,7 +163,6 @@ async fn open(
         let permit = run.tunnel()?;
         Ok::<_, Refusal>(Tunnel { run: Arc::clone(run), authority, _permit: permit })
     };
-    let stop = run.stop.clone();
     match verdict {
         ConnectVerdict::Intercept(not_tls) => {
             let tunnel = tunnel()?;
@@ -172,14 +171,15 @@ async fn open(
                     tunnel.intercept(socket, not_tls).await;
                 }
             };
-            run.tasks.spawn(async move { stop.run_until_cancelled(Box::pin(task)).await });
+            run.tasks.spawn(Box::pin(task));
         }
         ConnectVerdict::Refuse(refusal) => return Err(refusal),
         ConnectVerdict::Tunnel(plan) => {
             let tunnel = tunnel()?;
             let handler = Arc::clone(&run.handler());
             let reach = run.shared.upstream.reach(&**handler, &tunnel.authority);
-            let host = stop
+            let host = run
+                .stop
                 .run_until_cancelled(reach)
                 .await
                 .unwrap_or_else(|| Err(Refusal::new(Reason::RunStopped)))?;
@@ -193,7 +193,7 @@ async fn open(
                 };
                 tunnel::until_cut(plan.cut, &exchange, relay).await;
             };
-            run.tasks.spawn(async move { stop.run_until_cancelled(Box::pin(task)).await });
+            run.tasks.spawn(task);
         }
     }
     Ok(())
@@ -222,7 +222,7 @@ impl Tunnel {
             (Ok(Ok(Some(HANDSHAKE))), _) => Box::pin(self.terminate(socket)).await,
             // Closed before anything was said: a probe, or a connection opened ahead.
             (Ok(Ok(None) | Err(_)), _) => {}
-            (Err(_) | Ok(Ok(Some(_))), NotTls::Tunnel) => self.pass(socket).await,
+            (Err(_) | Ok(Ok(Some(_))), NotTls::Tunnel) => Box::pin(self.pass(socket)).await,
             (Err(_) | Ok(Ok(Some(_))), NotTls::Close) => {
                 self.failed(Reason::NotTls);
             }

@@ -19,8 +19,8 @@ use crate::plane::lane::{Lane, answer};
 use crate::plane::record::{Direction, Exchange, Sink};
 use crate::plane::run::Run;
 use crate::plane::seam::{
-    Action, AnswerBody, Channel, ForwardPlan, Note, Overlong, RequestBody, RequestPlace, Respond,
-    Upgrade,
+    Action, AnswerBody, Channel, FinishRequest, ForwardPlan, Note, Overlong, RequestBody,
+    RequestPlace, Respond, Upgrade,
 };
 use crate::plane::tunnel;
 use crate::plane::upgrade::{self, Over, Requested};
@@ -144,7 +144,8 @@ async fn route(
         Action::Defer(_) => {
             Err(Refusal::new(Reason::Internal).about("a request was deferred without end").into())
         }
-        Action::Serve { limit, respond } => serve_here(head, body, limit, respond).await,
+        // What is rare is boxed: each request would have to make room for it.
+        Action::Serve { limit, respond } => Box::pin(serve_here(head, body, limit, respond)).await,
         Action::Forward(plan) => {
             let cuts = cuts(lane, &plan);
             let trip = Trip { lane, exchange, cuts: &cuts };
@@ -236,8 +237,13 @@ impl Trip<'_> {
             return Err(Refusal::new(Reason::NoSuchEndpoint).into());
         };
         let method = head.method.clone();
-        let change = std::mem::take(&mut plan.body);
-        let body = self.request_body(&mut head, body, change).await?;
+        let body = match std::mem::take(&mut plan.body) {
+            RequestBody::Stream => self.counted(Body::incoming(body)),
+            RequestBody::Map(map) => self.counted(Body::incoming(body).mapped(map)),
+            RequestBody::Collect { limit, finish } => {
+                Box::pin(self.collected(&mut head, body, limit, finish)).await?
+            }
+        };
         if let Some(upgrade) = &upgrade {
             upgrade.write(&mut head.headers);
         }
@@ -260,29 +266,29 @@ impl Trip<'_> {
         }
     }
 
-    async fn request_body(
+    fn counted(&self, body: Body) -> Body {
+        self.cut_short(body.counted(Arc::clone(self.exchange), Direction::Up))
+    }
+
+    /// Makes the body to send from all of what the client sends.
+    async fn collected(
         &self,
         head: &mut request::Parts,
         body: Incoming,
-        plan: RequestBody,
+        limit: usize,
+        finish: FinishRequest,
     ) -> Result<Body, Failure> {
-        let count =
-            |body: Body| self.cut_short(body.counted(Arc::clone(self.exchange), Direction::Up));
-        match plan {
-            RequestBody::Stream => Ok(count(Body::incoming(body))),
-            RequestBody::Map(map) => Ok(count(Body::incoming(body).mapped(map))),
-            RequestBody::Collect { limit, finish } => match collect(body, limit).await {
-                Ok(Collected::Whole(bytes)) => {
-                    self.exchange.sample(Direction::Up, &bytes);
-                    let bytes = finish(bytes, head)?;
-                    head.headers.remove(EXPECT);
-                    set_length(&mut head.headers, &bytes);
-                    self.exchange.count(Direction::Up, bytes.len());
-                    Ok(Body::full(bytes))
-                }
-                Ok(Collected::TooLong(..)) => Err(too_large(limit).into()),
-                Err(error) => Err(Failure::Aborted(Abort::because(Reason::ClientAborted, error))),
-            },
+        match collect(body, limit).await {
+            Ok(Collected::Whole(bytes)) => {
+                self.exchange.sample(Direction::Up, &bytes);
+                let bytes = finish(bytes, head)?;
+                head.headers.remove(EXPECT);
+                set_length(&mut head.headers, &bytes);
+                self.exchange.count(Direction::Up, bytes.len());
+                Ok(Body::full(bytes))
+            }
+            Ok(Collected::TooLong(..)) => Err(too_large(limit).into()),
+            Err(error) => Err(Failure::Aborted(Abort::because(Reason::ClientAborted, error))),
         }
     }
 
@@ -302,7 +308,7 @@ impl Trip<'_> {
             let again = attempt < RETRIES && lease.is_reused();
             let copy = (again && replayable).then(|| copy_of(&request));
             self.adapt(&mut request, destination, lease.protocol());
-            match self.head_of(&mut lease, request).await? {
+            match self.head_of(lease.send(request)).await? {
                 Ok(response) => return Ok((response, lease)),
                 Err(failed) => {
                     let retry = if again { failed.unsent.or(copy) } else { None };
@@ -320,22 +326,25 @@ impl Trip<'_> {
         offer: Offer,
         attempt: usize,
     ) -> Result<Lease, Refusal> {
-        let run = &self.lane.run;
-        let handler = Arc::clone(&run.handler());
-        if offer == Offer::Http1 || attempt == RETRIES {
-            return run.pool.acquire_fresh(&**handler, destination, identity, offer).await;
+        let pool = &self.lane.run.pool;
+        let fresh = offer == Offer::Http1 || attempt == RETRIES;
+        if !fresh && let Some(lease) = pool.ready(destination, identity) {
+            return Ok(lease);
         }
-        run.pool.acquire(&**handler, destination, identity).await
+        let handler = Arc::clone(&self.lane.run.handler());
+        if fresh {
+            return Box::pin(pool.acquire_fresh(&**handler, destination, identity, offer)).await;
+        }
+        Box::pin(pool.acquire(&**handler, destination, identity)).await
     }
 
     /// Waits for the head of the answer; the wait begins anew while the request uploads.
     async fn head_of(
         &self,
-        lease: &mut Lease,
-        request: Request<Body>,
+        sent: impl Future<Output = Result<Response<Incoming>, SendError>>,
     ) -> Result<Result<Response<Incoming>, SendError>, Refusal> {
         let limit = self.lane.run.shared.limits.first_byte;
-        let mut sent = std::pin::pin!(lease.send(request));
+        let mut sent = std::pin::pin!(sent);
         loop {
             let before = self.exchange.up();
             match tokio::time::timeout(limit, &mut sent).await {
@@ -457,7 +466,7 @@ impl Trip<'_> {
         }
         upgrade.confirm(&mut head.status, &mut head.headers);
         let run = &self.lane.run;
-        let (exchange, stop) = (Arc::clone(self.exchange), run.stop.clone());
+        let exchange = Arc::clone(self.exchange);
         let (cuts, cutting) = (self.cuts.to_vec(), Arc::clone(self.exchange));
         let idle = run.shared.limits.tunnel_idle;
         let relay = async move {
@@ -466,26 +475,22 @@ impl Trip<'_> {
             tunnel::relay(upgrade::stream(client), host, maps, &exchange, idle).await;
         };
         run.tasks.spawn(async move {
-            let relay = Box::pin(relay);
-            let relay = async {
-                tokio::select! {
-                    () = relay => {}
-                    reason = first_of(&cuts) => cutting.reason(reason.as_str()),
-                }
-            };
-            stop.run_until_cancelled(relay).await
+            tokio::select! {
+                () = Box::pin(relay) => {}
+                reason = first_of(&cuts) => cutting.reason(reason.as_str()),
+            }
         });
         Ok(Response::from_parts(head, Body::empty()))
     }
 }
 
-/// Copies a request without a body.
+/// Copies a request without a body. The case of its field names, which is an extension, would cost
+/// more than all else, and is of no matter where a request has to be sent again.
 fn copy_of(request: &Request<Body>) -> Request<Body> {
     let mut copy = Request::new(Body::empty());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
     copy
 }
 

@@ -10,8 +10,6 @@ use http::{HeaderMap, HeaderValue};
 use crate::{BLOCKED, FAILED};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// Removes what is meant for this hop (RFC 9110, section 7.6.1), before anything looks at the
 /// request: a client could otherwise name a header in `Connection` that is put in later.
@@ -32,23 +30,30 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap) {
     }
 }
 
+/// Fields of one hop, besides those that `Connection` names.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "http2-settings",
+];
+
 fn strip(headers: &mut HeaderMap) {
+    // Most have none, and comparing a few names is cheaper than looking each of these up.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(&name.as_str())) {
+        return;
+    }
     if headers.contains_key(CONNECTION) {
         for name in named_in_connection(headers) {
             headers.remove(name);
         }
-        headers.remove(CONNECTION);
     }
-    for name in [
-        TE,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        PROXY_AUTHORIZATION,
-        PROXY_AUTHENTICATE,
-        HTTP2_SETTINGS,
-    ] {
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
 }

@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::either::Either;
+use tokio_util::io::poll_read_buf;
 
 use crate::plane::linger::Linger;
 
@@ -61,16 +62,25 @@ macro_rules! read_through {
 }
 pub(crate) use {read_through, write_through};
 
+/// What is read at once of a stream that has much to say.
+const BULK: usize = 64 * 1024;
+/// Who asks for less than this is told nothing by getting all of it.
+const LEAST: usize = 4096;
+
 /// A stream with bytes before it that were read already.
+///
+/// TLS asks for 4 KiB at a time. Once it gets as much as it asked for, it is given what is read here
+/// in larger pieces, which saves most of the system calls of a long body.
 #[derive(Debug)]
 pub(crate) struct Rewind<S> {
-    ahead: Bytes,
+    ahead: BytesMut,
+    is_bulk: bool,
     io: S,
 }
 
 impl<S> Rewind<S> {
     pub(crate) fn new(ahead: Bytes, io: S) -> Self {
-        Self { ahead, io }
+        Self { ahead: ahead.into(), is_bulk: false, io }
     }
 }
 
@@ -78,11 +88,20 @@ impl<S: AsyncRead + Unpin> Rewind<S> {
     /// Returns the first byte without taking it; `None` at the end.
     pub(crate) async fn peek(&mut self) -> io::Result<Option<u8>> {
         if self.ahead.is_empty() {
-            let mut buffer = BytesMut::with_capacity(2048);
-            self.io.read_buf(&mut buffer).await?;
-            self.ahead = buffer.freeze();
+            self.ahead.reserve(2048);
+            self.io.read_buf(&mut self.ahead).await?;
         }
         Ok(self.ahead.first().copied())
+    }
+
+    /// Reads ahead; `false` at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        self.ahead.clear();
+        self.ahead.reserve(BULK);
+        let count = ready!(poll_read_buf(Pin::new(&mut self.io), cx, &mut self.ahead))?;
+        // The end of something long is short: an idle stream keeps no buffer.
+        self.is_bulk = count > BULK / 8;
+        Poll::Ready(Ok(count > 0))
     }
 }
 
@@ -102,8 +121,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewind<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
+        let this = &mut *self;
+        if this.ahead.is_empty() && this.is_bulk && buf.remaining() < BULK {
+            if !ready!(this.poll_fill(cx))? {
+                return Poll::Ready(Ok(()));
+            }
+        } else if this.ahead.is_empty() {
+            this.ahead = BytesMut::new();
+            let asked = buf.remaining();
+            ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+            this.is_bulk = asked >= LEAST && buf.remaining() == 0;
+            return Poll::Ready(Ok(()));
         }
         let count = self.ahead.len().min(buf.remaining());
         buf.put_slice(&self.ahead[..count]);

@@ -46,7 +46,7 @@ pub struct Limits {
     pub tunnel_idle: Duration,
     /// Idle time of a pooled connection to a host; 90 seconds. Beyond: it closes.
     pub pool_idle: Duration,
-    /// Idle connections that are kept for one host; 32. Beyond: the oldest closes.
+    /// Idle connections that are kept for one host; 256. Beyond: the oldest closes.
     pub pool_idle_per_host: usize,
     /// HTTP/2 connections to one host; 8. Beyond: streams share the least busy.
     pub pool_h2_per_host: usize,
@@ -81,7 +81,7 @@ impl Default for Limits {
             defer: Duration::from_secs(30),
             tunnel_idle: Duration::from_secs(3600),
             pool_idle: Duration::from_secs(90),
-            pool_idle_per_host: 32,
+            pool_idle_per_host: 256,
             pool_h2_per_host: 8,
             ping: Duration::from_secs(30),
             wrong_tokens: 20,

@@ -66,6 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
 /// Reads and drops what a client still sends, for as long as [`Linger`] does.
 pub(crate) async fn drain(from: &mut (impl AsyncRead + Unpin)) {
     let all = async {
+        // Not in the future, which is as large for all that never drain.
         let mut scratch = vec![0; 8192];
         while let Ok(1..) = from.read(&mut scratch).await {}
     };

@@ -9,13 +9,13 @@ use arc_swap::ArcSwap;
 use moat_provider_core::RunId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::plane::ca::CertificateAuthority;
 use crate::plane::identity::TokenHash;
 use crate::plane::leaf::Leaves;
 use crate::plane::proxy::Shared;
 use crate::plane::seam::Handler;
+use crate::plane::tasks::Tasks;
 use crate::plane::upstream::Pool;
 use crate::{Reason, Refusal};
 
@@ -29,7 +29,7 @@ pub(crate) struct Run {
     pub(crate) leaves: Arc<Leaves>,
     pub(crate) pool: Arc<Pool>,
     /// Everything of the run, tunnels and connections to hosts.
-    pub(crate) tasks: TaskTracker,
+    pub(crate) tasks: Tasks,
     pub(crate) stop: CancellationToken,
     pub(crate) peer: Option<IpAddr>,
     pub(crate) samples: usize,
@@ -110,7 +110,7 @@ impl RunRegistration {
 
     pub(crate) fn build(self, shared: &Arc<Shared>) -> (Arc<Run>, Option<TokenHash>) {
         let stop = shared.stop.child_token();
-        let tasks = TaskTracker::new();
+        let tasks = Tasks::new(stop.clone());
         let leaves = match self.authority {
             Some(authority) => Arc::new(shared.leaves_of(authority)),
             None => Arc::clone(&shared.leaves),
@@ -184,7 +184,6 @@ impl RunHandle {
         }
         self.run.stop.cancel();
         self.run.pool.clear();
-        self.run.tasks.close();
     }
 }
 

@@ -10,6 +10,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use crate::plane::forward;
+use crate::plane::gather::Gather;
 use crate::plane::io::{Rewind, Socket};
 use crate::plane::lane::Lane;
 use crate::plane::limits::Limits;
@@ -22,16 +23,17 @@ pub(crate) type ClientTls = TlsStream<Rewind<Socket>>;
 pub(crate) async fn serve(stream: ClientTls, lane: Lane) {
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let limits = Arc::clone(&lane.run.shared.limits);
-    let tasks = lane.run.tasks.clone();
+    let tasks = lane.run.tasks.tracker().clone();
     let lane = Arc::new(lane);
     let service = service_fn(move |request| {
         let lane = Arc::clone(&lane);
         async move { forward::handle(&lane, request).await }
     });
-    let io = TokioIo::new(Linger::new(stream));
     let ended = if is_http2 {
+        let io = TokioIo::new(Linger::new(Gather::new(stream)));
         http2_builder(&limits, tasks).serve_connection(io, service).await
     } else {
+        let io = TokioIo::new(Linger::new(stream));
         http1_builder(&limits).serve_connection(io, service).with_upgrades().await
     };
     if let Err(error) = ended {

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use moat_proxy::FAILED;
 use moat_proxy::plane::Limits;
+use moat_proxy::plane::seam::{AnswerBody, AnswerHandler, BodyMap, Cut, ForwardPlan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
-use crate::support::client::{Http, Payload, empty, head, rest};
+use crate::support::client::{Http, Payload, empty, head, rest, whole};
 use crate::support::origin::{Origin, Reply, script, text};
 use crate::support::{Rules, World, soon};
 
@@ -407,4 +408,51 @@ async fn a_slow_host_is_a_504_and_a_slow_upload_is_not() {
     let request = sender.request("POST", "/").body(body).unwrap();
     let answer = soon(sender.send(request)).await.unwrap();
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "xxxx");
+}
+
+/// Passes everything, and holds the last byte back until the end.
+#[derive(Debug, Default)]
+struct HoldLast(Bytes);
+
+impl BodyMap for HoldLast {
+    fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
+        let mut all = BytesMut::from(&self.0[..]);
+        all.extend_from_slice(&data);
+        self.0 = all.split_off(all.len().saturating_sub(1)).freeze();
+        Ok(all.freeze())
+    }
+
+    fn finish(&mut self) -> Result<Bytes, Cut> {
+        Ok(std::mem::take(&mut self.0))
+    }
+}
+
+#[derive(Debug)]
+struct MapAll;
+
+impl AnswerHandler for MapAll {
+    fn head(&mut self, _: &mut http::response::Parts) -> AnswerBody {
+        AnswerBody::Map(Box::<HoldLast>::default())
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_known_length_that_is_mapped_gives_its_connection_back() {
+    for version in Http::BOTH {
+        let plan = || ForwardPlan { answer: Some(Box::new(MapAll)), ..ForwardPlan::default() };
+        let mut world = World::new(Rules::default().plan(plan)).await;
+        let origin = Origin::tls(&world.origins, &world.net, "a.test", &["http/1.1"], |_| async {
+            text("held to the end")
+        })
+        .await;
+        let mut client = world.client("a.test", version).await;
+        for _ in 0..3 {
+            let request = client.request("GET", "/").body(empty()).unwrap();
+            let answer = whole(soon(client.send(request)).await.unwrap()).await;
+            assert_eq!(answer.body(), "held to the end");
+            let record = world.record(|record| record.method == "GET").await;
+            assert_eq!((record.reason, record.down), (None, 15));
+        }
+        assert_eq!(origin.connections(), 1);
+    }
 }

@@ -10,14 +10,16 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::{Offer, Protocol, Stream, Upstream};
 use crate::plane::body::Body;
 use crate::plane::destination::{Destination, Scheme};
+use crate::plane::gather::Gather;
 use crate::plane::limits::Limits;
 use crate::plane::seam::Handler;
+use crate::plane::tasks::Tasks;
 use crate::{Authority, Reason, Refusal};
 
 /// Streams on one HTTP/2 connection before another is opened, whatever the host allows.
@@ -31,7 +33,7 @@ pub(crate) type Request = http::Request<Body>;
 pub(crate) struct Pool {
     upstream: Arc<Upstream>,
     slots: Mutex<HashMap<Key, Slot>>,
-    tasks: TaskTracker,
+    tasks: Tasks,
     stop: CancellationToken,
     reaping: AtomicBool,
 }
@@ -41,6 +43,13 @@ pub(crate) struct Key {
     authority: Authority,
     scheme: Scheme,
     identity: u64,
+}
+
+impl Key {
+    fn new(destination: &Destination, identity: u64) -> Self {
+        let Destination { authority, scheme, .. } = destination;
+        Self { authority: authority.clone(), scheme: *scheme, identity }
+    }
 }
 
 #[derive(Default)]
@@ -74,24 +83,31 @@ enum Found {
 }
 
 impl Pool {
-    pub(crate) fn new(
-        upstream: Arc<Upstream>,
-        tasks: TaskTracker,
-        stop: CancellationToken,
-    ) -> Arc<Self> {
+    pub(crate) fn new(upstream: Arc<Upstream>, tasks: Tasks, stop: CancellationToken) -> Arc<Self> {
         let slots = Mutex::default();
         Arc::new(Self { upstream, slots, tasks, stop, reaping: AtomicBool::new(false) })
     }
 
-    /// Returns a connection on which a request can be sent now.
+    /// Returns a connection that is open already and on which a request can be sent now.
+    pub(crate) fn ready(
+        self: &Arc<Self>,
+        destination: &Destination,
+        identity: u64,
+    ) -> Option<Lease> {
+        let key = Key::new(destination, identity);
+        let mut slots = self.lock();
+        let slot = slots.get_mut(&key)?;
+        slot.ready(&self.upstream.limits, self, &key)
+    }
+
+    /// Returns a connection on which a request can be sent, and opens one if there is none.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         handler: &dyn Handler,
         destination: &Destination,
         identity: u64,
     ) -> Result<Lease, Refusal> {
-        let key =
-            Key { authority: destination.authority.clone(), scheme: destination.scheme, identity };
+        let key = Key::new(destination, identity);
         let mut alone = false;
         loop {
             match self.find(&key, alone) {
@@ -114,8 +130,7 @@ impl Pool {
         identity: u64,
         offer: Offer,
     ) -> Result<Lease, Refusal> {
-        let key =
-            Key { authority: destination.authority.clone(), scheme: destination.scheme, identity };
+        let key = Key::new(destination, identity);
         let (stream, protocol) = self.upstream.connect(handler, destination, offer).await?;
         self.open(key, stream, protocol, offer).await
     }
@@ -124,7 +139,7 @@ impl Pool {
         let limits = &*self.upstream.limits;
         let mut slots = self.lock();
         let slot = slots.entry(key.clone()).or_default();
-        if let Some(lease) = slot.http2(limits).or_else(|| slot.http1(limits, self, key)) {
+        if let Some(lease) = slot.ready(limits, self, key) {
             return Found::Ready(lease);
         }
         if alone || slot.protocol == Some(Protocol::Http1) {
@@ -164,9 +179,8 @@ impl Pool {
     ) -> Result<Lease, Refusal> {
         self.start_reaping();
         let failed = |_| Refusal::new(Reason::UpstreamProtocol);
-        let io = TokioIo::new(stream);
-        let head_bytes = self.upstream.limits.head_bytes;
         if protocol == Protocol::Http2 {
+            let io = TokioIo::new(Gather::new(stream));
             let (sender, connection) = self.http2_builder().handshake(io).await.map_err(failed)?;
             let allowed = Arc::new(AtomicUsize::new(STREAMS));
             let (mut connection, latest) = (Box::pin(connection), Arc::clone(&allowed));
@@ -177,6 +191,8 @@ impl Pool {
             }));
             return Ok(self.share(key, sender, allowed));
         }
+        let head_bytes = self.upstream.limits.head_bytes;
+        let io = TokioIo::new(stream);
         let (sender, connection) = http1::Builder::new()
             .preserve_header_case(true)
             .max_header_size(head_bytes)
@@ -231,15 +247,9 @@ impl Pool {
     where
         C: Future<Output = hyper::Result<()>> + Send + 'static,
     {
-        let stop = self.stop.clone();
         self.tasks.spawn(async move {
-            tokio::select! {
-                ended = connection => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection to a host ended");
-                    }
-                }
-                () = stop.cancelled() => {}
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to a host ended");
             }
         });
     }
@@ -260,10 +270,11 @@ impl Pool {
         if self.reaping.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (pool, stop) = (Arc::downgrade(self), self.stop.clone());
+        let pool = Arc::downgrade(self);
         let pause = self.upstream.limits.pool_idle / 3;
         self.tasks.spawn(async move {
-            while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            loop {
+                tokio::time::sleep(pause).await;
                 let Some(pool) = pool.upgrade() else { return };
                 pool.reap();
             }
@@ -272,11 +283,12 @@ impl Pool {
 
     fn reap(&self) {
         let limits = &self.upstream.limits;
+        let now = Instant::now();
         self.lock().retain(|_, slot| {
             slot.http1.retain(|(sender, since)| {
                 !sender.is_closed() && since.elapsed() < limits.pool_idle
             });
-            slot.http2.retain_mut(|shared| shared.is_usable(limits));
+            slot.http2.retain_mut(|shared| shared.is_usable(limits, now));
             slot.dialing.is_some() || !slot.http1.is_empty() || !slot.http2.is_empty()
         });
     }
@@ -292,14 +304,22 @@ impl Pool {
 }
 
 impl Slot {
+    fn ready(&mut self, limits: &Limits, pool: &Arc<Pool>, key: &Key) -> Option<Lease> {
+        self.http2(limits).or_else(|| self.http1(limits, pool, key))
+    }
+
     fn http2(&mut self, limits: &Limits) -> Option<Lease> {
-        self.http2.retain_mut(|shared| shared.is_usable(limits));
+        if self.http2.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        self.http2.retain_mut(|shared| shared.is_usable(limits, now));
         let full = self.http2.len() >= limits.pool_h2_per_host;
         let shared = self.http2.iter_mut().min_by_key(|shared| shared.load())?;
         if shared.load() >= shared.capacity() && !full {
             return None;
         }
-        shared.used = Instant::now();
+        shared.used = now;
         shared.streams.fetch_add(1, Ordering::Relaxed);
         let _stream = StreamPermit(Arc::clone(&shared.streams));
         Some(Lease::Http2 { sender: shared.sender.clone(), _stream, reused: true })
@@ -326,11 +346,11 @@ impl Shared {
         self.allowed.load(Ordering::Relaxed).clamp(1, STREAMS)
     }
 
-    fn is_usable(&mut self, limits: &Limits) -> bool {
+    fn is_usable(&mut self, limits: &Limits, now: Instant) -> bool {
         if self.load() > 0 {
-            self.used = Instant::now();
+            self.used = now;
         }
-        !self.sender.is_closed() && self.used.elapsed() < limits.pool_idle
+        !self.sender.is_closed() && now - self.used < limits.pool_idle
     }
 }
 
@@ -388,15 +408,21 @@ impl Lease {
         }
     }
 
-    pub(crate) async fn send(&mut self, request: Request) -> Result<Response<Incoming>, SendError> {
+    /// Hands a request over at once; what is returned waits for the head of the answer.
+    pub(crate) fn send(
+        &mut self,
+        request: Request,
+    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
         let sent = match self {
-            Self::Http1 { sender, .. } => sender.try_send_request(request).await,
-            Self::Http2 { sender, .. } => sender.try_send_request(request).await,
+            Self::Http1 { sender, .. } => Either::Left(sender.try_send_request(request)),
+            Self::Http2 { sender, .. } => Either::Right(sender.try_send_request(request)),
         };
-        sent.map_err(|mut error: TrySendError<Request>| {
-            let unsent = error.take_message();
-            SendError { error: error.into_error(), unsent }
-        })
+        async move {
+            sent.await.map_err(|mut error: TrySendError<Request>| {
+                let unsent = error.take_message();
+                SendError { error: error.into_error(), unsent }
+            })
+        }
     }
 
     /// Gives the connection back, after the last byte of an answer.

@@ -1,0 +1,91 @@
+//! Measures the data plane of moat beside other proxies, on loopback.
+//!
+//! The origin and each proxy are processes of their own, whose processor time and memory are read
+//! from `/proc`; this process generates the load and prints a table.
+
+mod body;
+mod clock;
+mod load;
+mod measure;
+mod options;
+mod origin;
+mod process;
+mod results;
+mod table;
+mod targets;
+mod variants;
+mod world;
+
+use std::process::ExitCode;
+
+use tokio::net::{TcpListener, TcpSocket};
+
+use crate::options::Options;
+use crate::world::{Http, World};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 4096;
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((first, rest)) if first == "serve" => serve(rest),
+        _ => measure(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("moat-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &[String]) -> Result<()> {
+    let Some(options) = Options::parse(arguments)? else {
+        print!("{}", options::HELP);
+        return Ok(());
+    };
+    moat_proxy::plane::raise_descriptor_limit()?;
+    let directory = std::env::temp_dir().join(format!("moat-bench-{}", std::process::id()));
+    let world = World::create(directory)?;
+    let results = runtime()?.block_on(measure::all(&options, &world));
+    std::fs::remove_dir_all(world.directory())?;
+    print!("{}", table::print(&results?));
+    Ok(())
+}
+
+/// Is one of the processes that are measured, until nobody holds its standard input any more.
+fn serve(arguments: &[String]) -> Result<()> {
+    moat_proxy::plane::raise_descriptor_limit()?;
+    // Crates for ring and for aws-lc-rs are linked, and rustls does not choose between them.
+    _ = rustls::crypto::ring::default_provider().install_default();
+    std::thread::spawn(|| {
+        _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
+    runtime()?.block_on(async {
+        let listener = listen(arguments.last().is_some_and(|last| last == variants::NO_DELAY))?;
+        println!("{}", listener.local_addr()?.port());
+        match arguments {
+            [name, directory, http] if name == "origin" => {
+                origin::serve(&World::open(directory), Http::parse(http)?, listener).await
+            }
+            _ => variants::serve(arguments, listener).await,
+        }
+    })
+}
+
+/// Listens on a free port. Sockets that are accepted have the option of the one that listens.
+fn listen(no_delay: bool) -> Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_nodelay(no_delay)?;
+    socket.bind(process::loopback(0))?;
+    Ok(socket.listen(BACKLOG)?)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
