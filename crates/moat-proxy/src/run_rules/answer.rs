@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use http::{HeaderMap, response};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, WARNING};
+use http::{HeaderMap, HeaderValue, response};
+use hyper::ext::ReasonPhrase;
 
 use super::maps::{Closed, HoldMap, ScrubMap, WebSocketMap};
 use super::{State, canned, locked};
@@ -94,6 +95,7 @@ impl AnswerHandler for Answer {
         let planned = locked(&self.plan).answer().on_head(head);
         if let Some(scrubber) = &self.scrubber {
             scrubber.scrub_headers(&mut head.headers, Place::Head);
+            scrub_phrase(scrubber, head);
             // A 101 is answered by `upgraded`, which has no head any more.
             self.websocket = Some(match scrubber.websocket(&head.headers) {
                 Ok(scrub) => Box::new(WebSocketMap(scrub)),
@@ -116,6 +118,19 @@ impl AnswerHandler for Answer {
 
     fn upgraded(&mut self) -> UpgradedMaps {
         UpgradedMaps { up: None, down: self.websocket.take() }
+    }
+}
+
+/// Drops a reason phrase that holds a secret: it says nothing that the status does not (RFC 9112,
+/// section 4).
+fn scrub_phrase(scrubber: &Scrubber, head: &mut response::Parts) {
+    let Some(phrase) = head.extensions.get::<ReasonPhrase>() else { return };
+    let holds = |value| {
+        let mut alone = HeaderMap::from_iter([(WARNING, value)]);
+        !scrubber.scrub_headers(&mut alone, Place::Head).is_empty()
+    };
+    if HeaderValue::from_bytes(phrase.as_bytes()).map_or(true, holds) {
+        head.extensions.remove::<ReasonPhrase>();
     }
 }
 
