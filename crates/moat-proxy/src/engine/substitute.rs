@@ -218,27 +218,28 @@ impl<'a> At<'a, '_> {
         let mut asked = Vec::new();
         let mut lines = Vec::new();
         for line in request.headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
-            let mut members: Vec<Zeroizing<String>> = Vec::new();
-            for member in list::members(line.as_bytes()) {
-                let member = String::from_utf8_lossy(member);
-                let rest = member.strip_prefix(prefix).unwrap_or_default();
-                if let Some(rule) = self.rule_for(rest, position) {
+            let line = line.as_bytes();
+            let mut edits = Edits::new();
+            for member in list::members(line) {
+                let Some(rest) = member.strip_prefix(prefix.as_bytes()) else { continue };
+                let rest = String::from_utf8_lossy(rest);
+                if let Some(rule) = self.rule_for(&rest, position) {
                     asked.push(rule);
-                    members.push(secret_text::subprotocol(prefix, &rule.secret));
+                    let start = member.as_ptr() as usize - line.as_ptr() as usize;
+                    let range = start..start + member.len();
+                    edits.push((range, secret_text::subprotocol(prefix, &rule.secret)));
                 } else {
-                    self.check_stale(rest)?;
-                    members.push(Zeroizing::new(member.into_owned()));
+                    self.check_stale(&rest)?;
                 }
             }
-            let members: Vec<&str> = members.iter().map(|member| member.as_str()).collect();
-            lines.push(Zeroizing::new(members.join(", ")));
+            lines.push(Zeroizing::new(edited(line, &mut edits)));
         }
         if asked.is_empty() {
             return Ok(());
         }
         request.headers.remove(SEC_WEBSOCKET_PROTOCOL);
         for line in lines {
-            let mut value = HeaderValue::from_str(&line).map_err(|_| Reason::UnfitSecret)?;
+            let mut value = HeaderValue::from_bytes(&line).map_err(|_| Reason::UnfitSecret)?;
             value.set_sensitive(true);
             request.headers.append(SEC_WEBSOCKET_PROTOCOL, value);
         }

@@ -46,7 +46,11 @@ impl RequestPath {
         // Decoding a part of `%4%61` would make a sequence that the client did not send.
         let broken = has_broken_percent(path);
         let plain = if broken { path.to_vec() } else { decode_unreserved(path) };
-        let canonical = remove_dot_segments(&plain);
+        let mut canonical = remove_dot_segments(&plain);
+        if broken && !has_broken_percent(&canonical) {
+            // What was broken is gone with a dot segment.
+            canonical = remove_dot_segments(&decode_unreserved(&canonical));
+        }
         let shown = show(&canonical);
         let ambiguity = Ambiguity::of(&plain, broken);
         let Readings { paths, exhausted } = match ambiguity {

@@ -409,7 +409,7 @@ impl Trip<'_> {
         plan: ForwardPlan,
     ) -> Result<Response<Body>, Failure> {
         let (mut head, incoming) = response.into_parts();
-        headers::strip_answer(&mut head.headers);
+        headers::strip_answer(&mut head);
         head.version = Version::HTTP_11;
         self.exchange.begin_sample(Direction::Down, &head.headers);
         let Some(mut answer) = plan.answer else {
@@ -456,7 +456,7 @@ impl Trip<'_> {
         }
         let host = hyper::upgrade::on(&mut response);
         let (mut head, _) = response.into_parts();
-        headers::strip_answer(&mut head.headers);
+        headers::strip_answer(&mut head);
         let mut maps = Default::default();
         if let Some(mut answer) = plan.answer {
             if let AnswerBody::Replace(response) = answer.head(&mut head) {

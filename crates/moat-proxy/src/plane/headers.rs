@@ -5,7 +5,7 @@ use http::header::{
     HOST, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode, response};
 
 use crate::{BLOCKED, FAILED};
 
@@ -23,10 +23,14 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
 
 /// Removes from an answer what is meant for this hop, the advice to go around the proxy, and what
 /// only the proxy says.
-pub(crate) fn strip_answer(headers: &mut HeaderMap) {
-    strip(headers);
+pub(crate) fn strip_answer(head: &mut response::Parts) {
+    strip(&mut head.headers);
     for name in [ALT_SVC, BLOCKED, FAILED] {
-        headers.remove(name);
+        head.headers.remove(name);
+    }
+    // RFC 9110, section 8.6: a client might wait for bytes that never come.
+    if head.status == StatusCode::NO_CONTENT {
+        head.headers.remove(CONTENT_LENGTH);
     }
 }
 
@@ -159,15 +163,20 @@ mod tests {
 
     #[test]
     fn answers_lose_their_alternative_services_and_what_looks_like_ours() {
-        let mut headers = map(&[
+        let (mut head, ()) = http::Response::new(()).into_parts();
+        head.headers = map(&[
             ("alt-svc", "h3=\":443\""),
             ("keep-alive", "5"),
             ("x-moat-error", "dns"),
             ("x-moat-blocked", "policy"),
+            ("content-length", "5"),
             ("etag", "e"),
         ]);
-        strip_answer(&mut headers);
-        assert_eq!(headers, map(&[("etag", "e")]));
+        strip_answer(&mut head);
+        assert_eq!(head.headers, map(&[("content-length", "5"), ("etag", "e")]));
+        head.status = StatusCode::NO_CONTENT;
+        strip_answer(&mut head);
+        assert_eq!(head.headers, map(&[("etag", "e")]));
     }
 
     #[test]

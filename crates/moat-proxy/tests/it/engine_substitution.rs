@@ -202,7 +202,7 @@ fn a_subprotocol_is_replaced_and_turned_back_in_the_answer() {
     let mut head = request("GET https://api.example.com/", &[("sec-websocket-protocol", &line)]);
     let plan = forward(&world.build(), &mut head);
     let sent = format!("{prefix}{}", grant.secret());
-    assert_eq!(only(&head, "sec-websocket-protocol"), format!("realtime, {sent}, beta.v1"));
+    assert_eq!(only(&head, "sec-websocket-protocol"), format!("realtime,  {sent}, beta.v1"));
     assert!(!format!("{head:?}").contains(grant.secret()));
     for (selected, shown) in [(sent.as_str(), offered.as_str()), ("realtime", "realtime")] {
         let mut answer = http::Response::builder().status(101);
@@ -211,6 +211,20 @@ fn a_subprotocol_is_replaced_and_turned_back_in_the_answer() {
         plan.answer().on_head(&mut answer).unwrap();
         assert_eq!(answer.headers["sec-websocket-protocol"], shown);
     }
+}
+
+#[test]
+fn what_stands_beside_a_subprotocol_keeps_its_bytes() {
+    let mut world = World::new();
+    let grant = world.grant_with("a", Canary::shaped("sk-", Alphabet::Base64Url, 40));
+    let position = Position::Subprotocol { prefix: "key.".into() };
+    world.substitute(&grant, host("api.example.com"), position);
+    let mut head = request("GET https://api.example.com/", &[]);
+    let line = |token: &str| [b"\xe9\t,, key.", token.as_bytes(), b" ,x"].concat();
+    let value = http::HeaderValue::from_bytes(&line(grant.placeholder.as_str())).unwrap();
+    head.headers.insert("sec-websocket-protocol", value);
+    forward(&world.build(), &mut head);
+    assert_eq!(head.headers["sec-websocket-protocol"].as_bytes(), line(grant.secret()));
 }
 
 #[test]

@@ -44,6 +44,14 @@ fn plain_paths_have_one_reading() {
 }
 
 #[test]
+fn what_a_dot_segment_takes_away_breaks_nothing() {
+    for (path, canonical) in [("/a/%2/../%62%c3", "/a/b%C3"), ("/a/%/../%2e%2e/b", "/b")] {
+        assert_eq!(parse(path).canonical(), canonical);
+        assert!(parse(path).ambiguity().is_some());
+    }
+}
+
+#[test]
 fn paths_that_are_none_are_refused() {
     for path in
         ["a", "*", "https://a.example/", "/a b", "/a\tb", "/a\r\nb", "/a\0b", "/a\u{7f}", "/a#b"]
