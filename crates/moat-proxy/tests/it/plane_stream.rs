@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::client::{Http, Payload, empty, head, rest};
-use crate::support::origin::{Origin, Reply, script, text};
+use crate::support::origin::{Origin, Reply, script, stream, text};
 use crate::support::{Rules, World, soon};
 
 type Frames = mpsc::Sender<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>>;
@@ -22,29 +22,8 @@ type Frames = mpsc::Sender<Result<Frame<Bytes>, Box<dyn std::error::Error + Send
 /// A body that is fed through a channel.
 fn fed() -> (Frames, Payload) {
     let (sender, mut receiver) = mpsc::channel(1);
-    let stream = futures_lite(move |cx| receiver.poll_recv(cx));
-    (sender, BodyExt::boxed_unsync(StreamBody::new(stream)))
-}
-
-/// A stream from a poll function.
-fn futures_lite<T, F>(poll: F) -> impl futures_core::Stream<Item = T>
-where
-    F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
-{
-    struct PollFn<F>(F);
-    impl<T, F> futures_core::Stream for PollFn<F>
-    where
-        F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
-    {
-        type Item = T;
-        fn poll_next(
-            mut self: std::pin::Pin<&mut Self>,
-            cx: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<T>> {
-            (self.0)(cx)
-        }
-    }
-    PollFn(poll)
+    let frames = stream(move |cx| receiver.poll_recv(cx));
+    (sender, BodyExt::boxed_unsync(StreamBody::new(frames)))
 }
 
 async fn data(body: &mut Incoming) -> Bytes {
