@@ -45,7 +45,9 @@ pub(crate) struct Container {
     key: PlaceholderKey,
     template: HeaderTemplate,
     home: Home,
-    /// Files that the test put there.
+    /// What belongs to hosts.
+    pub(crate) outside: Home,
+    /// Files that the test put into the home.
     given: Mutex<Vec<PathBuf>>,
 }
 
@@ -65,7 +67,16 @@ impl Container {
         // A container trusts the run's authority next to what the host trusts.
         let bundle = [world.ca.certificate_pem(), world.origins.pem()].concat();
         std::fs::write(home.0.join("bundle.pem"), bundle).unwrap();
-        let container = Self { world, token, run, key, template, home, given: Mutex::default() };
+        let container = Self {
+            world,
+            token,
+            run,
+            key,
+            template,
+            home,
+            outside: Home::new(),
+            given: Mutex::default(),
+        };
         container.world.run.swap(container.rules(hosts));
         container
     }
@@ -118,6 +129,7 @@ impl Container {
     /// Opens a socket to the proxy that is this run's alone.
     pub(crate) fn socket(&self) -> PathBuf {
         let path = self.path("moat.sock");
+        _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
         tokio::spawn(self.world.proxy.serve_unix(listener, &self.world.run));
         path
@@ -153,6 +165,18 @@ impl Container {
     /// Returns the path of the bundle of authorities.
     pub(crate) fn bundle(&self) -> String {
         self.path("bundle.pem").display().to_string()
+    }
+
+    /// Issues a certificate for a host and returns the paths of it and its key, which are outside
+    /// of the home.
+    pub(crate) fn certificate(&self, host: &str) -> (String, String) {
+        let (certificate, key) = self.world.origins.issue(host);
+        let write = |name: &str, pem: String| {
+            let path = self.outside.0.join(format!("{host}.{name}"));
+            std::fs::write(&path, pem).unwrap();
+            path.display().to_string()
+        };
+        (write("pem", certificate.pem()), write("key", key.serialize_pem()))
     }
 
     /// Prepares a program: with nothing in its environment but what a container has.

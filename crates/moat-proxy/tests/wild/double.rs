@@ -1,6 +1,6 @@
 //! A vendor on loopback: it accepts the token alone, and answers 401 to anything else.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +27,7 @@ pub(crate) async fn vendor(container: &Container, host: &str, alpn: &[&str]) -> 
     let vendor = Arc::new(Vendor {
         accepted: accepted(&container.token),
         blob: blob(),
-        next: Notify::new(),
+        next: Mutex::default(),
     });
     let (origins, net) = (&container.world.origins, &container.world.net);
     Origin::tls(origins, net, host, alpn, move |request| {
@@ -62,11 +62,12 @@ pub(crate) fn accepted(token: &Canary) -> Vec<String> {
 struct Vendor {
     accepted: Vec<String>,
     blob: Bytes,
-    next: Notify,
+    /// Lets the events go on that were asked for last.
+    next: Mutex<Arc<Notify>>,
 }
 
 impl Vendor {
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Reply {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
         let sent = request.headers().get(AUTHORIZATION).cloned();
         let sent = sent.map_or_else(String::new, |value| value.to_str().unwrap().to_owned());
         if !self.accepted.contains(&sent) {
@@ -78,7 +79,7 @@ impl Vendor {
             "/blob" => self.blob(&request),
             "/events" => self.events(),
             "/next" => {
-                self.next.notify_one();
+                self.next.lock().unwrap().notify_one();
                 text("next")
             }
             "/upload" => uploaded(request).await,
@@ -117,13 +118,15 @@ impl Vendor {
     }
 
     /// Answers with three events, each after the one before was asked to be followed.
-    fn events(self: Arc<Self>) -> Reply {
+    fn events(&self) -> Reply {
+        let next = Arc::new(Notify::new());
+        *self.next.lock().unwrap() = Arc::clone(&next);
         let (sender, mut receiver) =
             mpsc::channel::<Result<_, Box<dyn std::error::Error + Send + Sync>>>(1);
         tokio::spawn(async move {
             for number in 1..=3 {
                 if number > 1 {
-                    self.next.notified().await;
+                    next.notified().await;
                 }
                 let event = format!("data: {number}\n\n");
                 if sender.send(Ok(Frame::data(Bytes::from(event)))).await.is_err() {

@@ -4,9 +4,16 @@
 
 mod container;
 mod double;
+mod origin_nginx;
+mod origin_scripts;
 mod program;
 #[allow(dead_code, reason = "the other test binary uses all of it")]
 #[path = "../it/support/mod.rs"]
 mod support;
 
 mod client_curl;
+mod client_git;
+mod client_libraries;
+
+mod client_streams;
+mod client_wget;

@@ -84,6 +84,11 @@ impl Program {
         Output { ok, stdout, stderr }
     }
 
+    /// Starts it, with an input for the test to write.
+    pub(crate) fn spawn(mut self, stdin: Stdio) -> Child {
+        self.0.stdin(stdin).spawn().unwrap()
+    }
+
     /// Starts a server and waits for a line of its output that says it is ready.
     pub(crate) async fn serve(mut self, ready: &str) -> Server {
         let mut child = self.0.spawn().unwrap();
