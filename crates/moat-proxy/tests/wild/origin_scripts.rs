@@ -50,8 +50,11 @@ async fn streams_trailers_padding_and_long_heads() {
         assert_eq!(body, "after hints");
         let (_, body, _) = ask(&mut client, "GET", "/padded", "").await.unwrap();
         assert_eq!(body, "padded".repeat(10));
-        let wide = soon(client.get("/wide")).await;
-        assert_eq!(wide.headers()["x-wide-19"].len(), 2000);
+        // curl takes longer heads than hyper does.
+        let flag = if version == Http::One { "--http1.1" } else { "--http2" };
+        let curl = container.program("curl").args(["-sS", "-i", flag]);
+        let wide = container.run(curl.arg(format!("https://{VENDOR}/wide"))).await.text();
+        assert!(wide.contains(&format!("x-wide-19: {}", "19".repeat(1000))), "{}", wide.len());
         // The window of the host is smaller than the body.
         let (_, body, _) = ask(&mut client, "POST", "/other", LONG).await.unwrap();
         assert!(body.starts_with(&format!("/other {} Bearer ven_", LONG.len())), "{body}");

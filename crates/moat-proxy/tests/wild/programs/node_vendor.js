@@ -17,7 +17,7 @@ async function answer(request, response) {
     return;
   }
   if (request.url === "/hints") {
-    await new Promise((done) => response.writeEarlyHints({ link: "</a>; rel=preload" }, done));
+    response.writeEarlyHints({ link: "</a>; rel=preload" });
   }
   if (request.url === "/push") {
     const allowed = response.stream?.pushAllowed ?? false;
