@@ -384,6 +384,9 @@ impl Trip<'_> {
         plan: ForwardPlan,
     ) -> Result<Response<Body>, Failure> {
         let (mut head, incoming) = response.into_parts();
+        if !headers::is_plainly_framed(&head.headers) {
+            return Err(broken("the transfer coding of the answer is not exactly chunked").into());
+        }
         headers::strip_answer(&mut head.headers);
         head.version = Version::HTTP_11;
         let Some(mut answer) = plan.answer else {

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::support::client::{Http, Payload, empty, head, rest};
 use crate::support::origin::{Origin, Reply, script, stream, text};
-use crate::support::{Rules, World, soon};
+use crate::support::{Rules, World, resident, soon};
 
 type Frames = mpsc::Sender<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>>;
 
@@ -120,12 +120,6 @@ async fn messages_go_both_ways_at_once_and_trailers_follow() {
             assert!(!trailers.contains_key("set-cookie"));
         }
     }
-}
-
-/// The resident memory of this process now, in bytes.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
