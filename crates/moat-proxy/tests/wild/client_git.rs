@@ -112,7 +112,7 @@ async fn git_clones_and_pushes_much() {
         assert!(clone.ok, "{clone}");
         // Random bytes do not shrink; a pack of more than a megabyte is sent without a length.
         let bytes = moat_provider_testkit::Canary::with_length("", 4096);
-        let many: Vec<u8> = (0..700).flat_map(|n| noise(bytes.text(), n)).collect();
+        let many: Vec<u8> = (0..350).flat_map(|n| noise(bytes.text(), n)).collect();
         container.file("work/blob", blob());
         container.file("work/noise", &many);
         assert!(git(&container, &["-C", "work", "add", "."]).await.ok);

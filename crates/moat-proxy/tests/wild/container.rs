@@ -1,8 +1,9 @@
 //! What a container sees: placeholders, the proxy's address, a bundle of authorities, a home.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use http::header::AUTHORIZATION;
 use moat_provider_core::{
@@ -47,8 +48,8 @@ pub(crate) struct Container {
     home: Home,
     /// What belongs to hosts.
     pub(crate) outside: Home,
-    /// Files that the test put into the home.
-    given: Mutex<Vec<PathBuf>>,
+    /// Files of the home in which the token was looked for, each with its length and time.
+    searched: Mutex<HashSet<(PathBuf, u64, SystemTime)>>,
 }
 
 impl Container {
@@ -75,7 +76,7 @@ impl Container {
             template,
             home,
             outside: Home::new(),
-            given: Mutex::default(),
+            searched: Mutex::default(),
         };
         container.world.run.swap(container.rules(hosts));
         container
@@ -91,7 +92,7 @@ impl Container {
         let credential = Credential::builder(grant(), token, time::OffsetDateTime::UNIX_EPOCH);
         let mut rules = ProxyRules::default();
         for host in hosts {
-            let (target, secret) = (Target::host(*host).unwrap(), SecretRef::token(&grant()));
+            let (target, secret) = (Target::host(host).unwrap(), SecretRef::token(&grant()));
             let rule = CredentialRule::new(target, AUTHORIZATION, self.template.clone(), secret);
             rules.credential(
                 rule.placeholder(self.run.placeholder(&grant(), "token", &shape()).unwrap()),
@@ -158,7 +159,9 @@ impl Container {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, contents).unwrap();
-        self.given.lock().unwrap().push(path.clone());
+        let about = std::fs::metadata(&path).unwrap();
+        let seen = (path.clone(), about.len(), about.modified().unwrap());
+        self.searched.lock().unwrap().insert(seen);
         path
     }
 
@@ -211,10 +214,14 @@ impl Container {
     fn search(&self, output: &Output) {
         let leak = self.token.find_in(&output.stdout).or(self.token.find_in(&output.stderr));
         assert_eq!(leak, None, "the token was printed: {output}");
-        let given = self.given.lock().unwrap();
-        for file in files(&self.home.0).into_iter().filter(|file| !given.contains(file)) {
-            let contents = std::fs::read(&file).unwrap();
-            assert_eq!(self.token.find_in(&contents), None, "the token is in {}", file.display());
+        let mut searched = self.searched.lock().unwrap();
+        for file in files(&self.home.0) {
+            let about = std::fs::metadata(&file).unwrap();
+            // The search is slow; what has not changed need not be searched again.
+            if searched.insert((file.clone(), about.len(), about.modified().unwrap())) {
+                let contents = std::fs::read(&file).unwrap();
+                assert_eq!(self.token.find_in(&contents), None, "it is in {}", file.display());
+            }
         }
     }
 }

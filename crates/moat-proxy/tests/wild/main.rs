@@ -17,3 +17,4 @@ mod client_libraries;
 
 mod client_streams;
 mod client_wget;
+mod trust;
