@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use http_body_util::BodyExt;
-use moat_proxy::plane::FAILED;
+use moat_proxy::FAILED;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::client::{Http, empty, full, head, rest, whole};

@@ -11,8 +11,8 @@ use moat_provider_core::{
     PlaceholderShape, ProxyConfigurer, ProxyRules, RunContext, SecretRef, Target,
 };
 use moat_provider_testkit::Canary;
-use moat_proxy::engine::{self, Generation};
-use moat_proxy::{AddressPolicy, Mode, Policy, RunRules};
+use moat_proxy::engine::Generation;
+use moat_proxy::{Mode, Policy, RunRules};
 use tokio::net::{TcpListener, UnixListener};
 
 use crate::program::{Output, Program};
@@ -99,17 +99,13 @@ impl Container {
             );
         }
         let secrets = BTreeMap::from([(grant(), credential.build().secrets().clone())]);
-        let (mode, strict) = match hosts {
-            [] => (Mode::Permissive, engine::Mode::Permissive),
-            _ => (Mode::Strict, engine::Mode::Strict),
-        };
+        let mode = if hosts.is_empty() { Mode::Permissive } else { Mode::Strict };
         let key = self.key.clone();
-        let generation = Generation::new(&rules, &[], &secrets, key, strict).unwrap();
+        let generation = Generation::new(&rules, &[], &secrets, key, mode).unwrap();
         // The names of the test have addresses of TEST-NET-3.
         let policy = Policy::builder(mode).allow("203.0.113.0/24").unwrap().build();
-        let addresses = AddressPolicy::new(&policy);
         let (run, clock) = (Arc::clone(&self.run), Arc::new(RealClock));
-        Arc::new(RunRules::new(run, policy, addresses, clock, generation, 1))
+        Arc::new(RunRules::builder(run, clock, policy, generation).build().unwrap())
     }
 
     /// Returns what stands for the token in this run.
