@@ -8,6 +8,7 @@
 
 mod bench;
 mod downstream;
+mod e2e;
 mod features;
 mod json;
 mod layers;
@@ -148,7 +149,7 @@ mod tests {
         let all = names(TEST_ALL);
         assert_eq!(all[..3], ["fmt", "layers", "clippy"]);
         assert_eq!(all.len(), 10);
-        assert!(!all.contains(&"book") && !all.contains(&"bless"));
+        assert!(!all.contains(&"book") && !all.contains(&"e2e") && !all.contains(&"bless"));
         assert_eq!(names("test-all fmt"), all);
     }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::process::{stream, succeeds};
 use crate::report::{Failure, Outcome};
 use crate::workspace::Workspace;
-use crate::{bench, downstream, features, layers, package, words};
+use crate::{bench, downstream, e2e, features, layers, package, words};
 
 /// Something that `cargo xtask` can do.
 #[derive(Debug)]
@@ -44,6 +44,7 @@ pub(crate) const STEPS: &[Step] = &[
         "no file holds a note to oneself, a private path or a registry's host",
         words::check,
     ),
+    on_demand("e2e", "installs real clients and servers, and runs the tests with them", e2e::check),
     on_demand("book", "builds the book with mdbook", book),
     on_demand("bless", "rewrites the golden files from what the tests produce", bless),
 ];

@@ -409,6 +409,9 @@ impl Trip<'_> {
         plan: ForwardPlan,
     ) -> Result<Response<Body>, Failure> {
         let (mut head, incoming) = response.into_parts();
+        if !headers::is_plainly_framed(&head.headers) {
+            return Err(broken("the transfer coding of the answer is not exactly chunked").into());
+        }
         headers::strip_answer(&mut head);
         head.version = Version::HTTP_11;
         self.exchange.begin_sample(Direction::Down, &head.headers);

@@ -24,6 +24,11 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
 /// Removes from an answer what is meant for this hop, the advice to go around the proxy, and what
 /// only the proxy says.
 pub(crate) fn strip_answer(head: &mut response::Parts) {
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        // The coding says where the body ends (RFC 9112, section 6.3). A length beside it would be
+        // the only one left after this hop, and cut the body short.
+        head.headers.remove(CONTENT_LENGTH);
+    }
     strip(&mut head.headers);
     for name in [ALT_SVC, BLOCKED, FAILED] {
         head.headers.remove(name);

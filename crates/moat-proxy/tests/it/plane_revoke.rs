@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::client::{Http, Inner, Payload, empty, head, rest};
-use crate::support::origin::{Origin, raw, script};
+use crate::support::origin::{Origin, raw, script, stream};
 use crate::support::{Rules, World, forward, soon};
 
 type Piece = Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>;
@@ -25,7 +25,7 @@ type Piece = Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>;
 /// A body that stays open for as long as the sender is there.
 fn open() -> (mpsc::Sender<Piece>, Payload) {
     let (sender, mut receiver) = mpsc::channel(1);
-    let stream = crate::plane_stream::futures_lite(move |cx| receiver.poll_recv(cx));
+    let stream = stream(move |cx| receiver.poll_recv(cx));
     (sender, BodyExt::boxed_unsync(StreamBody::new(stream)))
 }
 

@@ -15,37 +15,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
 use crate::support::client::{Http, Payload, empty, head, rest, whole};
-use crate::support::origin::{Origin, Reply, script, text};
-use crate::support::{Rules, World, soon};
+use crate::support::origin::{Origin, Reply, script, stream, text};
+use crate::support::{Rules, World, resident, soon};
 
 type Frames = mpsc::Sender<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>>;
 
 /// A body that is fed through a channel.
 fn fed() -> (Frames, Payload) {
     let (sender, mut receiver) = mpsc::channel(1);
-    let stream = futures_lite(move |cx| receiver.poll_recv(cx));
-    (sender, BodyExt::boxed_unsync(StreamBody::new(stream)))
-}
-
-/// A stream from a poll function.
-pub(crate) fn futures_lite<T, F>(poll: F) -> impl futures_core::Stream<Item = T>
-where
-    F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
-{
-    struct PollFn<F>(F);
-    impl<T, F> futures_core::Stream for PollFn<F>
-    where
-        F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
-    {
-        type Item = T;
-        fn poll_next(
-            mut self: std::pin::Pin<&mut Self>,
-            cx: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<T>> {
-            (self.0)(cx)
-        }
-    }
-    PollFn(poll)
+    let frames = stream(move |cx| receiver.poll_recv(cx));
+    (sender, BodyExt::boxed_unsync(StreamBody::new(frames)))
 }
 
 async fn data(body: &mut Incoming) -> Bytes {
@@ -142,12 +121,6 @@ async fn messages_go_both_ways_at_once_and_trailers_follow() {
             assert!(!trailers.contains_key("set-cookie"));
         }
     }
-}
-
-/// The resident memory of this process now, in bytes.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

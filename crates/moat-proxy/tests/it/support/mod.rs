@@ -1,6 +1,7 @@
 //! A proxy with a test handler, a resolver and a dialer that know loopback alone, and origins.
 
 pub(crate) mod client;
+pub(crate) mod frames;
 pub(crate) mod origin;
 
 use std::collections::HashMap;
@@ -239,4 +240,10 @@ impl World {
 /// Fails a test that hangs.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(Duration::from_secs(10), future).await.expect("it ends in time")
+}
+
+/// The resident memory of this process now, in bytes.
+pub(crate) fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }

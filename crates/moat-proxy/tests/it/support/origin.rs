@@ -229,3 +229,24 @@ where
     });
     address
 }
+
+/// A stream from a poll function.
+pub(crate) fn stream<T, F>(poll: F) -> impl futures_core::Stream<Item = T> + use<T, F>
+where
+    F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
+{
+    struct PollFn<F>(F);
+    impl<T, F> futures_core::Stream for PollFn<F>
+    where
+        F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<T>> + Unpin,
+    {
+        type Item = T;
+        fn poll_next(
+            mut self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<T>> {
+            (self.0)(cx)
+        }
+    }
+    PollFn(poll)
+}
