@@ -323,9 +323,9 @@ impl Trip<'_> {
         let run = &self.lane.run;
         let handler = Arc::clone(&run.handler());
         if offer == Offer::Http1 || attempt == RETRIES {
-            return run.pool.acquire_fresh(&**handler, destination, identity, offer).await;
+            return run.pool.acquire_fresh(&handler, destination, identity, offer).await;
         }
-        run.pool.acquire(&**handler, destination, identity).await
+        run.pool.acquire(&handler, destination, identity).await
     }
 
     /// Waits for the head of the answer; the wait begins anew while the request uploads.

@@ -17,7 +17,7 @@ use super::{Offer, Protocol, Stream, Upstream};
 use crate::plane::body::Body;
 use crate::plane::destination::{Destination, Scheme};
 use crate::plane::limits::Limits;
-use crate::plane::seam::Handler;
+use crate::plane::run::InForce;
 use crate::{Authority, Reason, Refusal};
 
 /// Streams on one HTTP/2 connection before another is opened, whatever the host allows.
@@ -26,8 +26,8 @@ const STREAMS: usize = 100;
 /// The request that goes to a host.
 pub(crate) type Request = http::Request<Body>;
 
-/// The connections of one run. Requests share one only if authority, scheme and credential identity
-/// are the same; roots and client certificate follow from the authority.
+/// The connections of one run. Requests share one only if authority, scheme, credential identity and
+/// handler are the same; roots and client certificate follow from the authority.
 pub(crate) struct Pool {
     upstream: Arc<Upstream>,
     slots: Mutex<HashMap<Key, Slot>>,
@@ -41,6 +41,14 @@ pub(crate) struct Key {
     authority: Authority,
     scheme: Scheme,
     identity: u64,
+    turn: u64,
+}
+
+impl Key {
+    fn new(handler: &InForce, destination: &Destination, identity: u64) -> Self {
+        let (authority, scheme) = (destination.authority.clone(), destination.scheme);
+        Self { authority, scheme, identity, turn: handler.turn }
+    }
 }
 
 #[derive(Default)]
@@ -86,12 +94,11 @@ impl Pool {
     /// Returns a connection on which a request can be sent now.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
-        handler: &dyn Handler,
+        handler: &InForce,
         destination: &Destination,
         identity: u64,
     ) -> Result<Lease, Refusal> {
-        let key =
-            Key { authority: destination.authority.clone(), scheme: destination.scheme, identity };
+        let key = Key::new(handler, destination, identity);
         let mut alone = false;
         loop {
             match self.find(&key, alone) {
@@ -109,14 +116,13 @@ impl Pool {
     /// Opens a connection, whatever there is already.
     pub(crate) async fn acquire_fresh(
         self: &Arc<Self>,
-        handler: &dyn Handler,
+        handler: &InForce,
         destination: &Destination,
         identity: u64,
         offer: Offer,
     ) -> Result<Lease, Refusal> {
-        let key =
-            Key { authority: destination.authority.clone(), scheme: destination.scheme, identity };
-        let (stream, protocol) = self.upstream.connect(handler, destination, offer).await?;
+        let key = Key::new(handler, destination, identity);
+        let (stream, protocol) = self.upstream.connect(&**handler, destination, offer).await?;
         self.open(key, stream, protocol, offer).await
     }
 
@@ -141,12 +147,12 @@ impl Pool {
 
     async fn dial(
         self: &Arc<Self>,
-        handler: &dyn Handler,
+        handler: &InForce,
         destination: &Destination,
         key: Key,
         guard: Option<DialGuard>,
     ) -> Result<Lease, Refusal> {
-        let (stream, protocol) = self.upstream.connect(handler, destination, Offer::Any).await?;
+        let (stream, protocol) = self.upstream.connect(&**handler, destination, Offer::Any).await?;
         let lease = self.open(key, stream, protocol, Offer::Any).await?;
         if let Some(guard) = &guard {
             guard.dialing.failed.store(false, Ordering::Release);
