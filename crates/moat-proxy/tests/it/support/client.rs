@@ -72,6 +72,24 @@ impl World {
         (socket, answer)
     }
 
+    /// Sends bytes in a tunnel of HTTP/1.1, and returns all that comes back until it closes.
+    pub(crate) async fn wire(&self, host: &str, bytes: &str) -> String {
+        let mut stream = self.tls(host, &["http/1.1"]).await;
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        super::soon(rest(&mut stream)).await
+    }
+
+    /// Sends one request to the proxy itself, and returns the answer.
+    pub(crate) async fn direct(&self, line: &str, fields: &str) -> String {
+        let mut socket = self.socket().await;
+        let auth = basic();
+        let request = format!(
+            "{line} HTTP/1.1\r\nProxy-Authorization: {auth}\r\nConnection: close\r\n{fields}\r\n"
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        super::soon(rest(&mut socket)).await
+    }
+
     /// Opens a tunnel with TLS in it.
     pub(crate) async fn tls(&self, host: &str, alpn: &[&str]) -> TlsStream<TcpStream> {
         self.tls_as(host, host, alpn).await.unwrap()

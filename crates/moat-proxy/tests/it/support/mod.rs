@@ -1,6 +1,8 @@
 //! A proxy with a test handler, a resolver and a dialer that know loopback alone, and origins.
 
 pub(crate) mod client;
+pub(crate) mod grants;
+pub(crate) mod names;
 pub(crate) mod origin;
 
 use std::collections::HashMap;
