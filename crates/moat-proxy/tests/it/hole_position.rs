@@ -114,7 +114,7 @@ fn pieces(text: &str) -> crate::support::client::Payload {
     BodyExt::boxed_unsync(StreamBody::new(Queue(receive)))
 }
 
-struct Queue<T>(tokio::sync::mpsc::UnboundedReceiver<T>);
+pub(crate) struct Queue<T>(pub(crate) tokio::sync::mpsc::UnboundedReceiver<T>);
 
 impl<T> futures_core::Stream for Queue<T> {
     type Item = T;
