@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::process::{stream, succeeds};
 use crate::report::{Failure, Outcome};
 use crate::workspace::Workspace;
-use crate::{downstream, features, layers, package, words};
+use crate::{behaviours, downstream, features, layers, package, words};
 
 /// Something that `cargo xtask` can do.
 #[derive(Debug)]
@@ -43,6 +43,11 @@ pub(crate) const STEPS: &[Step] = &[
         "words",
         "no file holds a note to oneself, a private path or a registry's host",
         words::check,
+    ),
+    checked(
+        "behaviours",
+        "each test that the page of the proxy's behaviours names exists",
+        behaviours::check,
     ),
     on_demand("book", "builds the book with mdbook", book),
     on_demand("bless", "rewrites the golden files from what the tests produce", bless),

@@ -125,22 +125,23 @@ async fn a_head_of_http_2_that_is_none_of_http_1_goes_nowhere() {
 #[tokio::test]
 async fn a_length_that_is_not_that_of_the_data_ends_the_stream() {
     let (grants, _) = bearer();
-    let cases: [(&[&[u8]], &[u8], bool); 6] = [
-        (&[b"3"], b"abcGET /smuggled HTTP/1.1\r\n\r\n", true),
-        (&[b"30"], b"abc", true),
-        (&[b"3", b"4"], b"abcd", true),
-        (&[b"+3"], b"abc", true),
-        (&[b"3, 3"], b"abc", true),
-        (&[b"0"], b"GET /smuggled HTTP/1.1\r\n\r\n", true),
+    type Case = (&'static [&'static [u8]], &'static [u8]);
+    let cases: [Case; 6] = [
+        (&[b"3"], b"abcGET /smuggled HTTP/1.1\r\n\r\n"),
+        (&[b"30"], b"abc"),
+        (&[b"3", b"4"], b"abcd"),
+        (&[b"+3"], b"abc"),
+        (&[b"3, 3"], b"abc"),
+        (&[b"0"], b"GET /smuggled HTTP/1.1\r\n\r\n"),
     ];
-    for (lengths, data, ends) in cases {
+    for (lengths, data) in cases {
         let world = world(&grants, policy(Mode::Strict)).await;
         let heard = hears(&world).await;
         let mut fields = instead(0, b":method", b"POST");
         fields.extend(lengths.iter().map(|length| (&b"content-length"[..], *length)));
         let mut raw = Raw::open(&world, VENDOR).await;
         raw.head(1, &fields, false).await;
-        raw.data(1, data, ends).await;
+        raw.data(1, data, true).await;
         raw.end(1).await;
         let bytes = heard.lock().unwrap().clone();
         let text = String::from_utf8_lossy(&bytes);
