@@ -6,6 +6,7 @@
     reason = "a command line tool speaks to its terminal"
 )]
 
+mod behaviours;
 mod bench;
 mod downstream;
 mod e2e;
@@ -148,7 +149,7 @@ mod tests {
     fn test_all_holds_what_it_promises() {
         let all = names(TEST_ALL);
         assert_eq!(all[..3], ["fmt", "layers", "clippy"]);
-        assert_eq!(all.len(), 10);
+        assert_eq!(all.len(), 11);
         assert!(!all.contains(&"book") && !all.contains(&"e2e") && !all.contains(&"bless"));
         assert_eq!(names("test-all fmt"), all);
     }

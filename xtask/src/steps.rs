@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::process::{stream, succeeds};
 use crate::report::{Failure, Outcome};
 use crate::workspace::Workspace;
-use crate::{bench, downstream, e2e, features, layers, package, words};
+use crate::{behaviours, bench, downstream, e2e, features, layers, package, words};
 
 /// Something that `cargo xtask` can do.
 #[derive(Debug)]
@@ -45,6 +45,11 @@ pub(crate) const STEPS: &[Step] = &[
         words::check,
     ),
     on_demand("e2e", "installs real clients and servers, and runs the tests with them", e2e::check),
+    checked(
+        "behaviours",
+        "each test that the page of the proxy's behaviours names exists",
+        behaviours::check,
+    ),
     on_demand("book", "builds the book with mdbook", book),
     on_demand("bless", "rewrites the golden files from what the tests produce", bless),
 ];

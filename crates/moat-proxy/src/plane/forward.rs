@@ -8,6 +8,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST};
 use http::uri::{PathAndQuery, Scheme as UriScheme};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request, response};
 use hyper::body::{Body as _, Incoming};
+use hyper::ext::ReasonPhrase;
 use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
 
@@ -328,14 +329,14 @@ impl Trip<'_> {
     ) -> Result<Lease, Refusal> {
         let pool = &self.lane.run.pool;
         let fresh = offer == Offer::Http1 || attempt == RETRIES;
-        if !fresh && let Some(lease) = pool.ready(destination, identity) {
+        let handler = Arc::clone(&self.lane.run.handler());
+        if !fresh && let Some(lease) = pool.ready(&handler, destination, identity) {
             return Ok(lease);
         }
-        let handler = Arc::clone(&self.lane.run.handler());
         if fresh {
-            return Box::pin(pool.acquire_fresh(&**handler, destination, identity, offer)).await;
+            return Box::pin(pool.acquire_fresh(&handler, destination, identity, offer)).await;
         }
-        Box::pin(pool.acquire(&**handler, destination, identity)).await
+        Box::pin(pool.acquire(&handler, destination, identity)).await
     }
 
     /// Waits for the head of the answer; the wait begins anew while the request uploads.
@@ -418,6 +419,7 @@ impl Trip<'_> {
         let Some(mut answer) = plan.answer else {
             return Ok(Response::from_parts(head, self.passed(Body::incoming(incoming), lease)));
         };
+        drop_phrase(&mut head);
         let body = match answer.head(&mut head) {
             AnswerBody::Map(map) => Body::incoming(incoming).mapped(map),
             AnswerBody::Collect { limit, finish, overlong } if has_body(method, &head) => {
@@ -462,6 +464,7 @@ impl Trip<'_> {
         headers::strip_answer(&mut head);
         let mut maps = Default::default();
         if let Some(mut answer) = plan.answer {
+            drop_phrase(&mut head);
             if let AnswerBody::Replace(response) = answer.head(&mut head) {
                 return Ok(response.map(Body::full));
             }
@@ -505,6 +508,11 @@ fn set_length(headers: &mut http::HeaderMap, body: &Bytes) {
 fn has_body(method: &Method, head: &response::Parts) -> bool {
     let without = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
     method != Method::HEAD && !without.contains(&head.status)
+}
+
+/// Drops the reason phrase, which nobody looks into: a host may repeat there what it was sent.
+fn drop_phrase(head: &mut response::Parts) {
+    head.extensions.remove::<ReasonPhrase>();
 }
 
 fn broken(text: &'static str) -> Refusal {

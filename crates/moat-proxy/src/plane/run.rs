@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,13 +34,29 @@ pub(crate) struct Run {
     pub(crate) stop: CancellationToken,
     pub(crate) peer: Option<IpAddr>,
     pub(crate) samples: usize,
-    handler: ArcSwap<Arc<dyn Handler>>,
+    handler: ArcSwap<InForce>,
     tunnels: Arc<Semaphore>,
+}
+
+/// The handler that is in force.
+pub(crate) struct InForce {
+    handler: Arc<dyn Handler>,
+    /// How many were in force before. A connection serves one turn: another handler may judge
+    /// addresses otherwise.
+    pub(crate) turn: u64,
+}
+
+impl Deref for InForce {
+    type Target = dyn Handler;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.handler
+    }
 }
 
 impl Run {
     /// Returns the handler that is in force now.
-    pub(crate) fn handler(&self) -> arc_swap::Guard<Arc<Arc<dyn Handler>>> {
+    pub(crate) fn handler(&self) -> arc_swap::Guard<Arc<InForce>> {
         self.handler.load()
     }
 
@@ -125,7 +142,7 @@ impl RunRegistration {
             stop,
             peer: self.peer.map(|ip| ip.to_canonical()),
             samples: self.samples,
-            handler: ArcSwap::from_pointee(self.handler),
+            handler: ArcSwap::from_pointee(InForce { handler: self.handler, turn: 0 }),
             tunnels: Arc::new(Semaphore::new(shared.limits.tunnels)),
         };
         (Arc::new(run), self.token)
@@ -150,9 +167,11 @@ impl RunHandle {
         &self.run.id
     }
 
-    /// Puts another handler in force, from the next request on, open tunnels included.
+    /// Puts another handler in force, from the next request on, open tunnels included. Connections
+    /// to hosts are opened anew, so that it judges their addresses.
     pub fn swap(&self, handler: Arc<dyn Handler>) {
-        self.run.handler.store(Arc::new(handler));
+        self.run.handler.rcu(|old| InForce { handler: Arc::clone(&handler), turn: old.turn + 1 });
+        self.run.pool.clear();
     }
 
     /// Returns the certificate authority whose leaves the run's clients see.

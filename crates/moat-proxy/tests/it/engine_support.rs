@@ -25,9 +25,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::of_run("this")
+    }
+
+    /// One of several runs of the same host.
+    pub(crate) fn of_run(id: &str) -> Self {
         let key = PlaceholderKey::from_bytes([7; 32]);
         Self {
-            run: run(&key, "this"),
+            run: run(&key, id),
             key,
             rules: ProxyRules::default(),
             issuing: Vec::new(),
@@ -45,6 +50,10 @@ impl World {
         self.secrets
             .insert(key.clone(), [(SecretName::TOKEN, canary.secret())].into_iter().collect());
         Grant { placeholder: self.placeholder(&key, "token"), canary, key }
+    }
+
+    pub(crate) fn context(&self) -> RunContext {
+        self.run.clone()
     }
 
     pub(crate) fn placeholder(&self, grant: &CredentialKey, label: &str) -> Placeholder {

@@ -18,7 +18,7 @@ use crate::plane::body::Body;
 use crate::plane::destination::{Destination, Scheme};
 use crate::plane::gather::Gather;
 use crate::plane::limits::Limits;
-use crate::plane::seam::Handler;
+use crate::plane::run::InForce;
 use crate::plane::tasks::Tasks;
 use crate::{Authority, Reason, Refusal};
 
@@ -28,8 +28,8 @@ const STREAMS: usize = 100;
 /// The request that goes to a host.
 pub(crate) type Request = http::Request<Body>;
 
-/// The connections of one run. Requests share one only if authority, scheme and credential identity
-/// are the same; roots and client certificate follow from the authority.
+/// The connections of one run. Requests share one only if authority, scheme, credential identity and
+/// handler are the same; roots and client certificate follow from the authority.
 pub(crate) struct Pool {
     upstream: Arc<Upstream>,
     slots: Mutex<HashMap<Key, Slot>>,
@@ -43,12 +43,13 @@ pub(crate) struct Key {
     authority: Authority,
     scheme: Scheme,
     identity: u64,
+    turn: u64,
 }
 
 impl Key {
-    fn new(destination: &Destination, identity: u64) -> Self {
-        let Destination { authority, scheme, .. } = destination;
-        Self { authority: authority.clone(), scheme: *scheme, identity }
+    fn new(handler: &InForce, destination: &Destination, identity: u64) -> Self {
+        let (authority, scheme) = (destination.authority.clone(), destination.scheme);
+        Self { authority, scheme, identity, turn: handler.turn }
     }
 }
 
@@ -91,10 +92,11 @@ impl Pool {
     /// Returns a connection that is open already and on which a request can be sent now.
     pub(crate) fn ready(
         self: &Arc<Self>,
+        handler: &InForce,
         destination: &Destination,
         identity: u64,
     ) -> Option<Lease> {
-        let key = Key::new(destination, identity);
+        let key = Key::new(handler, destination, identity);
         let mut slots = self.lock();
         let slot = slots.get_mut(&key)?;
         slot.ready(&self.upstream.limits, self, &key)
@@ -103,11 +105,11 @@ impl Pool {
     /// Returns a connection on which a request can be sent, and opens one if there is none.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
-        handler: &dyn Handler,
+        handler: &InForce,
         destination: &Destination,
         identity: u64,
     ) -> Result<Lease, Refusal> {
-        let key = Key::new(destination, identity);
+        let key = Key::new(handler, destination, identity);
         let mut alone = false;
         loop {
             match self.find(&key, alone) {
@@ -125,13 +127,13 @@ impl Pool {
     /// Opens a connection, whatever there is already.
     pub(crate) async fn acquire_fresh(
         self: &Arc<Self>,
-        handler: &dyn Handler,
+        handler: &InForce,
         destination: &Destination,
         identity: u64,
         offer: Offer,
     ) -> Result<Lease, Refusal> {
-        let key = Key::new(destination, identity);
-        let (stream, protocol) = self.upstream.connect(handler, destination, offer).await?;
+        let key = Key::new(handler, destination, identity);
+        let (stream, protocol) = self.upstream.connect(&**handler, destination, offer).await?;
         self.open(key, stream, protocol, offer).await
     }
 
@@ -156,12 +158,12 @@ impl Pool {
 
     async fn dial(
         self: &Arc<Self>,
-        handler: &dyn Handler,
+        handler: &InForce,
         destination: &Destination,
         key: Key,
         guard: Option<DialGuard>,
     ) -> Result<Lease, Refusal> {
-        let (stream, protocol) = self.upstream.connect(handler, destination, Offer::Any).await?;
+        let (stream, protocol) = self.upstream.connect(&**handler, destination, Offer::Any).await?;
         let lease = self.open(key, stream, protocol, Offer::Any).await?;
         if let Some(guard) = &guard {
             guard.dialing.failed.store(false, Ordering::Release);

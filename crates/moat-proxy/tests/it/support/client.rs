@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -62,14 +62,36 @@ impl World {
 
     /// Opens a tunnel and returns what the proxy said.
     pub(crate) async fn tunnel(&self, authority: &str) -> (TcpStream, String) {
+        self.tunnel_as(authority, &basic()).await
+    }
+
+    /// Opens a tunnel with these proxy credentials.
+    pub(crate) async fn tunnel_as(&self, authority: &str, auth: &str) -> (TcpStream, String) {
         let mut socket = self.socket().await;
         let request = format!(
-            "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nProxy-Authorization: {}\r\n\r\n",
-            basic()
+            "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nProxy-Authorization: {auth}\r\n\r\n"
         );
         socket.write_all(request.as_bytes()).await.unwrap();
         let answer = head(&mut socket).await;
         (socket, answer)
+    }
+
+    /// Sends bytes in a tunnel of HTTP/1.1, and returns all that comes back until it closes.
+    pub(crate) async fn wire(&self, host: &str, bytes: &str) -> String {
+        let mut stream = self.tls(host, &["http/1.1"]).await;
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        super::soon(rest(&mut stream)).await
+    }
+
+    /// Sends one request to the proxy itself, and returns the answer.
+    pub(crate) async fn direct(&self, line: &str, fields: &str) -> String {
+        let mut socket = self.socket().await;
+        let auth = basic();
+        let request = format!(
+            "{line} HTTP/1.1\r\nProxy-Authorization: {auth}\r\nConnection: close\r\n{fields}\r\n"
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        super::soon(rest(&mut socket)).await
     }
 
     /// Opens a tunnel with TLS in it.
@@ -90,8 +112,17 @@ impl World {
     }
 
     pub(crate) fn connector(&self, alpn: &[&str]) -> TlsConnector {
+        self.trusting(self.ca.certificate().clone(), alpn)
+    }
+
+    /// Trusts the origins' authority, and not the proxy's.
+    pub(crate) fn origin_connector(&self) -> TlsConnector {
+        self.trusting(self.origins.certificate(), &["http/1.1"])
+    }
+
+    fn trusting(&self, root: CertificateDer<'static>, alpn: &[&str]) -> TlsConnector {
         let mut roots = RootCertStore::empty();
-        roots.add(self.ca.certificate().clone()).unwrap();
+        roots.add(root).unwrap();
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()

@@ -2,6 +2,9 @@
 
 pub(crate) mod client;
 pub(crate) mod frames;
+pub(crate) mod grants;
+pub(crate) mod h2;
+pub(crate) mod names;
 pub(crate) mod origin;
 
 use std::collections::HashMap;
@@ -71,6 +74,11 @@ impl Net {
 
     pub(crate) fn resolved(&self) -> Vec<String> {
         self.0.lock().unwrap().resolved.clone()
+    }
+
+    /// Forgets what was resolved.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap().resolved.clear();
     }
 
     pub(crate) fn dials(&self) -> usize {

@@ -16,7 +16,7 @@ use moat_provider_core::Clock;
 use moat_proxy::plane::CertificateAuthority;
 use rcgen::{Certificate, CertificateParams, Issuer, KeyPair};
 use rustls::ServerConfig;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -41,6 +41,10 @@ impl OriginCa {
 
     pub(crate) fn pem(&self) -> String {
         self.0.certificate_pem()
+    }
+
+    pub(crate) fn certificate(&self) -> CertificateDer<'static> {
+        self.0.certificate().clone()
     }
 
     /// Issues a certificate.
