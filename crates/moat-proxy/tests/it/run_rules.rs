@@ -16,8 +16,8 @@ use moat_proxy::engine::Generation;
 use moat_proxy::{BLOCKED, Mode, Policy, RunRules};
 use tokio::process::Command;
 
-use crate::support::client::{Http, empty, head, whole};
-use crate::support::origin::{Origin, script, text};
+use crate::support::client::{Http, empty, whole};
+use crate::support::origin::{Origin, text};
 use crate::support::{RealClock, Rules, TOKEN, World, soon};
 
 const VENDOR: &str = "api.vendor.test";
