@@ -7,7 +7,7 @@ use crate::Result;
 use crate::load::Load;
 use crate::load::transfer::Direction;
 use crate::options::{Options, Size};
-use crate::process::Server;
+use crate::process::{self, Cpu, Server};
 use crate::results::{Metric, Results};
 use crate::variants::{self, Programs, Variant};
 use crate::world::{Http, World};
@@ -26,13 +26,11 @@ pub(crate) enum Subject {
     Transfer,
     Events,
     Idle,
-    /// Small requests with many rules and many runs.
-    Scale,
 }
 
 impl Subject {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Small, Self::Fresh, Self::Transfer, Self::Events, Self::Idle, Self::Scale];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Small, Self::Fresh, Self::Transfer, Self::Events, Self::Idle];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -41,15 +39,12 @@ impl Subject {
             Self::Transfer => "transfer",
             Self::Events => "events",
             Self::Idle => "idle",
-            Self::Scale => "scale",
         }
     }
 
     fn concerns(self, variant: Variant) -> bool {
         match self {
-            Self::Small => variant.is_compared() || variant == Variant::WITH_LOG,
-            // What they are compared with is measured beside small requests.
-            Self::Scale => !variant.is_compared() && variant != Variant::WITH_LOG,
+            Self::Small => true,
             Self::Idle => variant.is_compared() && variant != Variant::NoProxy,
             Self::Fresh | Self::Transfer | Self::Events => variant.is_compared(),
         }
@@ -142,17 +137,19 @@ impl<'a> Bench<'a> {
         let mut add = |metric, value| results.add(round, metric, variant, value);
         let load = self.load(variant, server.address())?;
         match subject {
-            Subject::Small | Subject::Scale => {
-                let warm = load.warm(self.size.length, || server.cpu()).await?;
+            Subject::Small => {
+                let warm = load.warm(self.size.length, || self.cpu(stand)).await?;
                 add(Metric::SmallPerSecond(http), warm.per_second);
                 add(Metric::SmallP50(http), warm.p50);
                 add(Metric::SmallP99(http), warm.p99);
                 add(Metric::SmallCpu(http), warm.cpu_per_million);
+                add(Metric::SmallPerCpu(http), warm.per_cpu_second);
             }
             Subject::Fresh => {
-                let fresh = load.fresh(self.size.length, || server.cpu()).await?;
+                let fresh = load.fresh(self.size.length, || self.cpu(stand)).await?;
                 add(Metric::FreshPerSecond(http), fresh.per_second);
                 add(Metric::FreshCpu(http), fresh.cpu_per_million);
+                add(Metric::FreshPerCpu(http), fresh.per_cpu_second);
             }
             Subject::Transfer => {
                 for direction in [Direction::Down, Direction::Up] {
@@ -171,6 +168,14 @@ impl<'a> Bench<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Returns the processor time that everybody has used so far.
+    fn cpu(&self, stand: &Stand) -> Cpu {
+        let origin = self.origin.cpu();
+        let server = stand.server.as_ref().map_or(origin, Server::cpu);
+        let others = if stand.server.is_some() { origin } else { 0.0 };
+        Cpu { server, all: server + others + process::own_cpu() }
     }
 
     fn load(&self, variant: Variant, address: SocketAddr) -> Result<Load> {

@@ -13,7 +13,7 @@ Usage: cargo xtask bench proxy [OPTION]...
 
   --quick           one round of short measurements, for a first look
   --rounds N        how often everything is measured in turn; 5, with --quick 1
-  --only WORDS      subjects: small, fresh, transfer, events, idle, scale
+  --only WORDS      subjects: small, fresh, transfer, events, idle
   --variants NAMES  variants, as the table names them; a beginning stands for all that begin so
   --http NAME       h1 or h2; without it both
   --mitmdump PATH   where mitmproxy is, when it is not on the path

@@ -16,6 +16,20 @@ const START: Duration = Duration::from_secs(60);
 const TICKS_PER_SECOND: f64 = 100.0;
 const KIB: u64 = 1024;
 
+/// Seconds of processor time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cpu {
+    /// Of the server that is measured.
+    pub(crate) server: f64,
+    /// Of everybody: load generator, server and origin.
+    pub(crate) all: f64,
+}
+
+/// Returns the seconds of processor time that this process has used.
+pub(crate) fn own_cpu() -> f64 {
+    ticks(std::process::id()) as f64 / TICKS_PER_SECOND
+}
+
 /// A server in a process of its own; ended when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {

@@ -12,8 +12,11 @@ const NOTES: &str = "\
 How it was measured:
 - Origin, proxy and load generator share the processors of this machine over loopback, so `no proxy`
   is what origin and load generator can do with them, and a proxy's share falls as it costs more.
-- All numbers are medians of the rounds; a ratio is the median of the ratios within rounds. What is
-  printed as ratio is `to no proxy` where nothing else is said.
+- All numbers are medians of the rounds; a ratio is the median of the ratios within rounds.
+- `per CPU s` is how many requests a second of processor time is enough for, that of origin, proxy and
+  load generator together. Times the number of processors it is what a machine without other work
+  would do per second; unlike `requests/s` it hardly changes when the machine has other work. Ratios
+  and targets of small requests and handshakes are those of this number. `CPU s/million` is the proxy's.
 - Every answer is checked for status and length. The origin answers 401 without its credential; in
   the settings with a rule the client has a placeholder only.
 - `ours` intercepts, judges path and method by policy and changes nothing, as the others do; no other
@@ -53,16 +56,16 @@ pub(crate) fn print(results: &Results) -> String {
 }
 
 fn small(results: &Results, http: Http) -> String {
-    let columns = ["requests/s", "ratio", "p50 µs", "p99 µs", "CPU s/million"];
-    let per_second = Metric::SmallPerSecond(http);
+    let columns = ["requests/s", "p50 µs", "p99 µs", "CPU s/million", "per CPU s", "ratio"];
+    let per_cpu = Metric::SmallPerCpu(http);
     section(&format!("{}: small requests, 64 at a time", http.as_str()), &columns, |variant| {
-        let ratio = results.ratio(per_second, [variant, Variant::NoProxy]);
         vec![
-            cell(results.median(per_second, variant), 0),
-            cell(ratio, 2),
+            cell(results.median(Metric::SmallPerSecond(http), variant), 0),
             cell(results.median(Metric::SmallP50(http), variant), 0),
             cell(results.median(Metric::SmallP99(http), variant), 0),
             cell(results.median(Metric::SmallCpu(http), variant), 1),
+            cell(results.median(per_cpu, variant), 0),
+            cell(results.ratio(per_cpu, [variant, Variant::NoProxy]), 2),
         ]
     })
 }

@@ -43,8 +43,8 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn targets(&self) -> Vec<Target> {
-        let small = Metric::SmallPerSecond(self.http);
-        let fresh = Metric::FreshPerSecond(self.http);
+        let small = Metric::SmallPerCpu(self.http);
+        let fresh = Metric::FreshPerCpu(self.http);
         let intercepting = [Variant::HudsuckerNoDelay, Variant::HttpMitmProxy, Variant::Mitmproxy];
         let mut targets = vec![
             self.at_least(
@@ -98,7 +98,7 @@ impl Judge<'_> {
     }
 
     fn cost(&self, bound: f64, what: &str, variants: [Variant; 2]) -> Target {
-        let ratio = self.results.ratio(Metric::SmallPerSecond(self.http), variants);
+        let ratio = self.results.ratio(Metric::SmallPerCpu(self.http), variants);
         let percent = ratio.map(|ratio| (1.0 - ratio) * 100.0);
         self.at_most(bound, "%", &format!("cost of {what}"), percent)
     }

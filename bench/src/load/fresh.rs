@@ -9,6 +9,7 @@ use super::Load;
 use crate::Result;
 use crate::body::Repeat;
 use crate::origin::SMALL;
+use crate::process::Cpu;
 
 /// Connections that are under way at any time.
 const CONCURRENT: usize = 16;
@@ -19,11 +20,13 @@ pub(crate) struct Fresh {
     pub(crate) per_second: f64,
     /// Seconds of the server's processor time.
     pub(crate) cpu_per_million: f64,
+    /// For each second of everybody's processor time.
+    pub(crate) per_cpu_second: f64,
 }
 
 impl Load {
-    /// Connects for a while; `cpu` tells the server's processor time so far.
-    pub(crate) async fn fresh(&self, length: Duration, cpu: impl Fn() -> f64) -> Result<Fresh> {
+    /// Connects for a while; `cpu` tells the processor time so far.
+    pub(crate) async fn fresh(&self, length: Duration, cpu: impl Fn() -> Cpu) -> Result<Fresh> {
         let begin = Instant::now() + length / 4;
         let end = begin + length;
         let mut clients = JoinSet::new();
@@ -34,13 +37,17 @@ impl Load {
         tokio::time::sleep_until(begin).await;
         let (before, measured_from) = (cpu(), Instant::now());
         tokio::time::sleep_until(end).await;
-        let (used, seconds) = (cpu() - before, measured_from.elapsed().as_secs_f64());
+        let (after, seconds) = (cpu(), measured_from.elapsed().as_secs_f64());
         let mut count = 0;
         while let Some(client) = clients.join_next().await {
             count += client??;
         }
         let count = f64::from(count);
-        Ok(Fresh { per_second: count / seconds, cpu_per_million: used * 1e6 / count })
+        Ok(Fresh {
+            per_second: count / seconds,
+            cpu_per_million: (after.server - before.server) * 1e6 / count,
+            per_cpu_second: count / (after.all - before.all),
+        })
     }
 
     async fn connect_again(&self, number: usize, begin: Instant, end: Instant) -> Result<u32> {

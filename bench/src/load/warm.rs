@@ -9,6 +9,7 @@ use super::{Connection, Load};
 use crate::Result;
 use crate::body::Repeat;
 use crate::origin::SMALL;
+use crate::process::Cpu;
 use crate::world::Http;
 
 /// Requests that are under way at any time.
@@ -25,11 +26,13 @@ pub(crate) struct Warm {
     pub(crate) p99: f64,
     /// Seconds of the server's processor time.
     pub(crate) cpu_per_million: f64,
+    /// For each second of everybody's processor time.
+    pub(crate) per_cpu_second: f64,
 }
 
 impl Load {
-    /// Sends requests for a while; `cpu` tells the server's processor time so far.
-    pub(crate) async fn warm(&self, length: Duration, cpu: impl Fn() -> f64) -> Result<Warm> {
+    /// Sends requests for a while; `cpu` tells the processor time so far.
+    pub(crate) async fn warm(&self, length: Duration, cpu: impl Fn() -> Cpu) -> Result<Warm> {
         let mut connections = Vec::new();
         let per_connection = if self.http == Http::One { 1 } else { STREAMS };
         for number in 0..CONCURRENT / per_connection {
@@ -47,7 +50,7 @@ impl Load {
         tokio::time::sleep_until(begin).await;
         let (before, measured_from) = (cpu(), Instant::now());
         tokio::time::sleep_until(end).await;
-        let (used, seconds) = (cpu() - before, measured_from.elapsed().as_secs_f64());
+        let (after, seconds) = (cpu(), measured_from.elapsed().as_secs_f64());
         let mut latencies = Vec::new();
         while let Some(client) = clients.join_next().await {
             latencies.append(&mut client??);
@@ -62,7 +65,8 @@ impl Load {
             per_second: count as f64 / seconds,
             p50: at(0.5),
             p99: at(0.99),
-            cpu_per_million: used * 1e6 / count as f64,
+            cpu_per_million: (after.server - before.server) * 1e6 / count as f64,
+            per_cpu_second: count as f64 / (after.all - before.all),
         })
     }
 }

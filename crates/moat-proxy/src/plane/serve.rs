@@ -27,7 +27,8 @@ pub(crate) async fn serve(stream: ClientTls, lane: Lane) {
     let lane = Arc::new(lane);
     let service = service_fn(move |request| {
         let lane = Arc::clone(&lane);
-        async move { forward::handle(&lane, request).await }
+        // Boxed, because hyper moves it about, and has room for one in each idle connection.
+        Box::pin(async move { forward::handle(&lane, request).await })
     });
     let ended = if is_http2 {
         let io = TokioIo::new(Linger::new(Gather::new(stream)));
