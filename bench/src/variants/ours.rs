@@ -11,12 +11,12 @@ use moat_provider_core::{
     PlaceholderKey, PlaceholderShape, ProxyConfigurer, ProxyRules, RunContext, Secret, SecretRef,
     Target,
 };
-use moat_proxy::engine::{self, Generation};
+use moat_proxy::engine::Generation;
 use moat_proxy::plane::{
     CertificateAuthority, Dialer, Limits, Proxy, Resolver, RunHandle, RunRegistration, UpstreamTls,
     channel, raise_descriptor_limit,
 };
-use moat_proxy::{AddressPolicy, Mode, Policy, RunRules};
+use moat_proxy::{Mode, Policy, RunRules};
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -87,10 +87,8 @@ fn register(proxy: &Proxy, run: usize, rules: usize, secret: &Secret) -> Result<
         policy = policy.allow(&entry)?;
     }
     let policy = policy.build();
-    let addresses = AddressPolicy::new(&policy);
-    let clock = Arc::new(SystemClock);
     let id = context.id().clone();
-    let rules = RunRules::new(context, policy, addresses, clock, generation, 1);
+    let rules = RunRules::builder(context, Arc::new(SystemClock), policy, generation).build()?;
     let registration = RunRegistration::new(id, Arc::new(rules)).token(&Secret::new(token(run)));
     Ok(proxy.register(registration)?)
 }
@@ -115,7 +113,7 @@ fn generation(context: &RunContext, rules: usize, secret: &Secret) -> Result<Gen
         );
         recorded.credential(rule.placeholder(placeholder(context, &key)?));
     }
-    let mode = if rules == 0 { engine::Mode::Permissive } else { engine::Mode::Strict };
+    let mode = if rules == 0 { Mode::Permissive } else { Mode::Strict };
     Ok(Generation::new(&recorded, &[], &secrets, placeholder_key(), mode)?)
 }
 

@@ -196,6 +196,9 @@ fn note(exchange: &Exchange, note: Note) {
     if note.rule.is_some() {
         exchange.rule(note.rule);
     }
+    if !note.strays.is_empty() {
+        exchange.strays(note.strays);
+    }
 }
 
 async fn serve_here(

@@ -52,6 +52,9 @@ pub struct RequestRecord {
     pub reason: Option<&'static str>,
     /// The rule that filled in a credential or refused.
     pub rule: Option<Arc<str>>,
+    /// Where placeholders of the run stood in the request that did not belong there: a header,
+    /// `query KEY`, `path`.
+    pub strays: Vec<String>,
     /// The beginning of the request's body, where the run [samples
     /// bodies](crate::plane::RunRegistration::sample_bodies) and it is text.
     pub request_sample: Option<BodySample>,
@@ -79,6 +82,9 @@ impl RequestRecord {
         line.insert("upstream".to_owned(), self.upstream_protocol.into());
         line.insert("reason".to_owned(), self.reason.into());
         line.insert("rule".to_owned(), self.rule.as_deref().into());
+        if !self.strays.is_empty() {
+            line.insert("strays".to_owned(), self.strays.clone().into());
+        }
         let sample = |sample: &Option<BodySample>| sample.as_ref().map(BodySample::to_json).into();
         line.insert("request_sample".to_owned(), sample(&self.request_sample));
         line.insert("answer_sample".to_owned(), sample(&self.answer_sample));
@@ -219,6 +225,7 @@ struct Late {
     upstream_protocol: Option<&'static str>,
     reason: Option<&'static str>,
     rule: Option<Arc<str>>,
+    strays: Vec<String>,
     request_sample: Option<BodySample>,
     answer_sample: Option<BodySample>,
 }
@@ -296,6 +303,10 @@ impl Exchange {
         self.late(|late| late.rule = rule);
     }
 
+    pub(crate) fn strays(&self, strays: Vec<String>) {
+        self.late(|late| late.strays = strays);
+    }
+
     pub(crate) fn url(&self, url: String) {
         self.late(|late| late.url = Some(url));
     }
@@ -340,6 +351,7 @@ impl Drop for Exchange {
             upstream_protocol: late.upstream_protocol,
             reason: late.reason,
             rule: late.rule,
+            strays: late.strays,
             request_sample: late.request_sample,
             answer_sample: late.answer_sample,
         });

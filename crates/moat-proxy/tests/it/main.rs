@@ -5,6 +5,7 @@
 mod support;
 
 mod run_rules;
+mod run_rules_life;
 
 mod behaviour_failure;
 mod behaviour_identity;
