@@ -4,7 +4,7 @@ use moat_proxy::Mode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::client::{Http, head};
-use crate::support::grants::*;
+use crate::grants::*;
 use crate::support::origin::Origin;
 use crate::support::soon;
 

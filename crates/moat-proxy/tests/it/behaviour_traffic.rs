@@ -5,7 +5,7 @@ use http_body_util::BodyExt;
 use moat_proxy::Mode;
 
 use crate::support::client::{Http, full, whole};
-use crate::support::grants::*;
+use crate::grants::*;
 use crate::support::origin::Origin;
 use crate::support::{World, soon};
 

@@ -11,7 +11,7 @@ use moat_proxy::Mode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::client::{Http, empty, head, rest};
-use crate::support::grants::*;
+use crate::grants::*;
 use crate::support::origin::script;
 use crate::support::{World, soon};
 

@@ -4,7 +4,7 @@ use moat_proxy::Mode;
 
 use crate::engine_support::{header_slot, host, name};
 use crate::support::client::Http;
-use crate::support::grants::*;
+use crate::grants::*;
 
 /// A vendor that takes a key in one of two headers.
 fn keyed() -> (Grants, crate::engine_support::Grant) {

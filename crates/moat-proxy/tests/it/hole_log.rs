@@ -10,7 +10,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 use crate::engine_support::host;
 use crate::support::client::Http;
-use crate::support::grants::*;
+use crate::grants::*;
 
 /// Writes down everything that the proxy says of itself.
 #[derive(Clone, Default)]

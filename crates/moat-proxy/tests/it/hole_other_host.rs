@@ -5,7 +5,7 @@ use moat_proxy::Mode;
 
 use crate::engine_support::host;
 use crate::support::client::{Http, Inner, empty};
-use crate::support::grants::*;
+use crate::grants::*;
 use crate::support::soon;
 
 const EVIL: &str = "api.evil.test";

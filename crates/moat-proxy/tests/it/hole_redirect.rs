@@ -8,7 +8,7 @@ use moat_proxy::Mode;
 use tokio::io::AsyncReadExt;
 
 use crate::support::client::{Http, rest};
-use crate::support::grants::*;
+use crate::grants::*;
 use crate::support::origin::{Origin, raw, script, text};
 use crate::support::soon;
 
