@@ -9,10 +9,10 @@ use http_body_util::BodyExt;
 use moat_provider_testkit::Canary;
 use moat_proxy::{Mode, Policy, PolicyBuilder, RunRules};
 
+use crate::engine_support::{self, Grant, host, shape};
 use crate::support::client::{Http, empty, whole};
 use crate::support::origin::{Origin, Reply, text};
 use crate::support::{RealClock, Rules, World, soon};
-use crate::engine_support::{self, Grant, host, shape};
 
 pub(crate) use crate::engine_support::World as Grants;
 

@@ -5,8 +5,8 @@ use moat_proxy::Mode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::client::{Http, empty, head, rest, whole};
 use crate::grants::*;
+use crate::support::client::{Http, empty, head, rest, whole};
 use crate::support::origin::{raw, script};
 use crate::support::{World, soon};
 

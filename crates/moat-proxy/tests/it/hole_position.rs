@@ -7,8 +7,8 @@ use moat_provider_core::Position;
 use moat_proxy::Mode;
 
 use crate::engine_support::host;
-use crate::support::client::{Http, full, whole};
 use crate::grants::*;
+use crate::support::client::{Http, full, whole};
 use crate::support::{World, soon};
 
 /// A bot whose token stands in the path, in a form, in JSON and in a query.

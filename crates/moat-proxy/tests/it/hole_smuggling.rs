@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use moat_proxy::Mode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::client::Http;
 use crate::grants::*;
 use crate::raw_http2::{End, Raw};
+use crate::support::client::Http;
 use crate::support::origin::script;
 use crate::support::{World, soon};
 

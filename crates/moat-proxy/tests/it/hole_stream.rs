@@ -7,9 +7,9 @@ use moat_proxy::Mode;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, mpsc};
 
-use crate::support::client::Http;
 use crate::grants::*;
 use crate::raw_http2::Raw;
+use crate::support::client::Http;
 use crate::support::origin::Origin;
 use crate::support::soon;
 
