@@ -44,12 +44,12 @@ pub(crate) const STEPS: &[Step] = &[
         "no file holds a note to oneself, a private path or a registry's host",
         words::check,
     ),
-    on_demand("e2e", "installs real clients and servers, and runs the tests with them", e2e::check),
     checked(
         "behaviours",
         "each test that the page of the proxy's behaviours names exists",
         behaviours::check,
     ),
+    on_demand("e2e", "installs real clients and servers, and runs the tests with them", e2e::check),
     on_demand("book", "builds the book with mdbook", book),
     on_demand("bless", "rewrites the golden files from what the tests produce", bless),
 ];

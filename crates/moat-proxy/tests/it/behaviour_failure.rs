@@ -6,9 +6,9 @@ use moat_proxy::plane::Limits;
 use moat_proxy::{Mode, Policy};
 use tokio::io::AsyncWriteExt;
 
+use crate::grants::*;
+use crate::names::Names;
 use crate::support::client::{Http, head, rest};
-use crate::support::grants::*;
-use crate::support::names::Names;
 use crate::support::origin::{raw, script};
 use crate::support::{Rules, World, soon};
 

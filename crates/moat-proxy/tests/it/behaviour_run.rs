@@ -8,8 +8,8 @@ use moat_proxy::plane::RunRegistration;
 use tokio::io::AsyncWriteExt;
 
 use crate::engine_support::{Grant, host, name};
+use crate::grants::*;
 use crate::support::client::{Http, rest};
-use crate::support::grants::*;
 use crate::support::{World, soon};
 
 /// One request of a run, over a tunnel and in absolute form.

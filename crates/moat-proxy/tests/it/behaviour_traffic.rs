@@ -4,8 +4,8 @@ use http::header::AUTHORIZATION;
 use http_body_util::BodyExt;
 use moat_proxy::Mode;
 
+use crate::grants::*;
 use crate::support::client::{Http, full, whole};
-use crate::support::grants::*;
 use crate::support::origin::Origin;
 use crate::support::{World, soon};
 

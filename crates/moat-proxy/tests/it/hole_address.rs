@@ -5,9 +5,9 @@ use moat_proxy::plane::Limits;
 use moat_proxy::{Mode, Policy, PolicyBuilder};
 
 use crate::engine_support::host;
+use crate::grants::*;
+use crate::names::Names;
 use crate::support::client::{Http, empty, whole};
-use crate::support::grants::*;
-use crate::support::names::Names;
 use crate::support::{Rules, World, soon};
 
 /// What leads to this machine, to its networks, or to a metadata service, in the spellings that

@@ -10,7 +10,7 @@ use moat_proxy::Mode;
 use moat_proxy::plane::{CertificateAuthority, RunRegistration};
 use x509_parser::prelude::*;
 
-use crate::support::grants::*;
+use crate::grants::*;
 use crate::support::{RealClock, World};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -10,8 +10,8 @@ use moat_provider_testkit::Canary;
 use moat_proxy::Mode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::grants::*;
 use crate::support::client::{Http, empty, head, rest};
-use crate::support::grants::*;
 use crate::support::origin::script;
 use crate::support::{World, soon};
 

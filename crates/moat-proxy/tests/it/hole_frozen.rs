@@ -5,8 +5,8 @@ use moat_proxy::Mode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::grants::*;
 use crate::support::client::{Http, empty, head, rest, whole};
-use crate::support::grants::*;
 use crate::support::origin::{raw, script};
 use crate::support::{World, soon};
 
@@ -25,9 +25,9 @@ async fn a_tighter_policy_holds_for_the_next_request_of_an_open_tunnel() {
             (policy(Mode::Permissive).deny(VENDOR).unwrap(), "/a", 403),
             (policy(Mode::Permissive), "/a", 200),
         ];
-        for (number, (policy, path, status)) in (2..).zip(steps) {
+        for (policy, path, status) in steps {
             world.run.swap(rules(&grants, policy.build()));
-            assert_eq!(client.get(path).await.status(), status, "{number} {version:?}");
+            assert_eq!(client.get(path).await.status(), status, "{path} {version:?}");
         }
         assert_eq!(vendor.origin.requests(), 4);
     }

@@ -3,8 +3,8 @@
 use moat_proxy::Mode;
 
 use crate::engine_support::{header_slot, host, name};
+use crate::grants::*;
 use crate::support::client::Http;
-use crate::support::grants::*;
 
 /// A vendor that takes a key in one of two headers.
 fn keyed() -> (Grants, crate::engine_support::Grant) {

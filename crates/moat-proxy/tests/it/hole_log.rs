@@ -9,8 +9,8 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::engine_support::host;
+use crate::grants::*;
 use crate::support::client::Http;
-use crate::support::grants::*;
 
 /// Writes down everything that the proxy says of itself.
 #[derive(Clone, Default)]

@@ -4,8 +4,8 @@ use http::{Request, StatusCode};
 use moat_proxy::Mode;
 
 use crate::engine_support::host;
+use crate::grants::*;
 use crate::support::client::{Http, Inner, empty};
-use crate::support::grants::*;
 use crate::support::soon;
 
 const EVIL: &str = "api.evil.test";

@@ -3,8 +3,8 @@
 use moat_proxy::Mode;
 
 use crate::engine_support::host;
+use crate::grants::*;
 use crate::support::client::{Http, Inner, empty};
-use crate::support::grants::*;
 use crate::support::soon;
 
 /// Spellings that some server reads as a path below `/admin`.

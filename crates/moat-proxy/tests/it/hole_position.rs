@@ -7,8 +7,8 @@ use moat_provider_core::Position;
 use moat_proxy::Mode;
 
 use crate::engine_support::host;
+use crate::grants::*;
 use crate::support::client::{Http, full, whole};
-use crate::support::grants::*;
 use crate::support::{World, soon};
 
 /// A bot whose token stands in the path, in a form, in JSON and in a query.
@@ -131,7 +131,7 @@ impl<T> futures_core::Stream for Queue<T> {
 async fn a_placeholder_of_another_run_is_worth_nothing() {
     let (world, vendor, grant) = bot().await;
     let mut other = Grants::of_run("other");
-    let theirs = crate::support::grants::grant(&mut other, "vendor").placeholder;
+    let theirs = crate::grants::grant(&mut other, "vendor").placeholder;
     assert_ne!(theirs, grant.placeholder);
     for version in Http::BOTH {
         for line in [format!("GET /bot{theirs}/me"), format!("GET /token?key={theirs}")] {

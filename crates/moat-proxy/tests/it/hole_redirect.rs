@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use moat_proxy::Mode;
 use tokio::io::AsyncReadExt;
 
+use crate::grants::*;
 use crate::support::client::{Http, rest};
-use crate::support::grants::*;
 use crate::support::origin::{Origin, raw, script, text};
 use crate::support::soon;
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use moat_proxy::Mode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::grants::*;
+use crate::raw_http2::{End, Raw};
 use crate::support::client::Http;
-use crate::support::grants::*;
-use crate::support::h2::{End, Raw};
 use crate::support::origin::script;
 use crate::support::{World, soon};
 
@@ -34,13 +34,13 @@ async fn hears(world: &World) -> Heard {
     heard
 }
 
-const HOST: (&[u8], &[u8]) = (b":authority", VENDOR.as_bytes());
+const HOST: (&str, &str) = (":authority", VENDOR);
 
-fn get() -> Vec<(&'static [u8], &'static [u8])> {
-    vec![(b":method", b"GET"), (b":scheme", b"https"), HOST, (b":path", b"/")]
+fn get() -> Vec<(&'static str, &'static str)> {
+    vec![(":method", "GET"), (":scheme", "https"), HOST, (":path", "/")]
 }
 
-fn with(name: &'static [u8], value: &'static [u8]) -> Vec<(&'static [u8], &'static [u8])> {
+fn with(name: &'static str, value: &'static str) -> Vec<(&'static str, &'static str)> {
     let mut fields = get();
     fields.push((name, value));
     fields
@@ -48,9 +48,9 @@ fn with(name: &'static [u8], value: &'static [u8]) -> Vec<(&'static [u8], &'stat
 
 fn instead(
     at: usize,
-    name: &'static [u8],
-    value: &'static [u8],
-) -> Vec<(&'static [u8], &'static [u8])> {
+    name: &'static str,
+    value: &'static str,
+) -> Vec<(&'static str, &'static str)> {
     let mut fields = get();
     fields[at] = (name, value);
     fields
@@ -62,46 +62,46 @@ async fn a_head_of_http_2_that_is_none_of_http_1_goes_nowhere() {
     let world = world(&grants, policy(Mode::Strict)).await;
     let heard = hears(&world).await;
     let mut cases = vec![
-        with(b"x-a", b"b\r\nGET /smuggled HTTP/1.1"),
-        with(b"x-a", b"b\nx-smuggled: 1"),
-        with(b"x-a", b"b\rx-smuggled: 1"),
-        with(b"x-a", b"b\0smuggled"),
-        with(b"x-smuggled\r\nx-b", b"c"),
-        with(b"x-smuggled: 1\r\nx-b", b"c"),
-        with(b"X-Smuggled", b"upper"),
-        with(b"x smuggled", b"c"),
-        with(b"", b"smuggled"),
-        with(b"connection", b"smuggled"),
-        with(b"connection", b"authorization"),
-        with(b"keep-alive", b"smuggled"),
-        with(b"proxy-connection", b"smuggled"),
-        with(b"upgrade", b"smuggled"),
-        with(b"transfer-encoding", b"chunked"),
-        with(b"te", b"smuggled"),
-        with(b":smuggled", b"1"),
-        with(b":path", b"/smuggled"),
-        with(b":status", b"200"),
-        instead(0, b":method", b"GET /smuggled HTTP/1.1\r\nx: "),
-        instead(0, b":method", b"G ET"),
-        instead(0, b":method", b""),
-        instead(1, b":scheme", b"http"),
-        instead(1, b":scheme", b"https://smuggled"),
-        instead(2, b":authority", b"smuggled.test"),
-        instead(2, b":authority", b"smuggled@api.vendor.test"),
-        instead(2, b":authority", b"api.vendor.test\r\nx-smuggled: 1"),
-        instead(2, b":authority", b"api.vendor.test/smuggled"),
-        instead(2, b"x-no-authority", b"smuggled"),
-        instead(3, b":path", b"/ HTTP/1.1\r\nx-smuggled: 1"),
-        instead(3, b":path", b"/x smuggled"),
-        instead(3, b":path", b"smuggled"),
-        instead(3, b":path", b"https://smuggled.test/"),
-        instead(3, b":path", b""),
-        instead(3, b"x-no-path", b"smuggled"),
+        with("x-a", "b\r\nGET /smuggled HTTP/1.1"),
+        with("x-a", "b\nx-smuggled: 1"),
+        with("x-a", "b\rx-smuggled: 1"),
+        with("x-a", "b\0smuggled"),
+        with("x-smuggled\r\nx-b", "c"),
+        with("x-smuggled: 1\r\nx-b", "c"),
+        with("X-Smuggled", "upper"),
+        with("x smuggled", "c"),
+        with("", "smuggled"),
+        with("connection", "smuggled"),
+        with("connection", "authorization"),
+        with("keep-alive", "smuggled"),
+        with("proxy-connection", "smuggled"),
+        with("upgrade", "smuggled"),
+        with("transfer-encoding", "chunked"),
+        with("te", "smuggled"),
+        with(":smuggled", "1"),
+        with(":path", "/smuggled"),
+        with(":status", "200"),
+        instead(0, ":method", "GET /smuggled HTTP/1.1\r\nx: "),
+        instead(0, ":method", "G ET"),
+        instead(0, ":method", ""),
+        instead(1, ":scheme", "http"),
+        instead(1, ":scheme", "https://smuggled"),
+        instead(2, ":authority", "smuggled.test"),
+        instead(2, ":authority", "smuggled@api.vendor.test"),
+        instead(2, ":authority", "api.vendor.test\r\nx-smuggled: 1"),
+        instead(2, ":authority", "api.vendor.test/smuggled"),
+        instead(2, "x-no-authority", "smuggled"),
+        instead(3, ":path", "/ HTTP/1.1\r\nx-smuggled: 1"),
+        instead(3, ":path", "/x smuggled"),
+        instead(3, ":path", "smuggled"),
+        instead(3, ":path", "https://smuggled.test/"),
+        instead(3, ":path", ""),
+        instead(3, "x-no-path", "smuggled"),
     ];
     // A pseudo-header behind a field.
     let mut late = get();
     late.swap(0, 3);
-    late.insert(0, (b"x-smuggled", b"1"));
+    late.insert(0, ("x-smuggled", "1"));
     cases.push(late);
     for fields in &cases {
         let mut raw = Raw::open(&world, VENDOR).await;
@@ -109,11 +109,7 @@ async fn a_head_of_http_2_that_is_none_of_http_1_goes_nowhere() {
         let end = raw.end(1).await;
         let bytes = heard.lock().unwrap().clone();
         let text = String::from_utf8_lossy(&bytes);
-        let shown: Vec<_> = fields
-            .iter()
-            .map(|(name, value)| [name, value].map(|it| String::from_utf8_lossy(it).into_owned()))
-            .collect();
-        assert_eq!(text, "", "{shown:?} {end:?}");
+        assert_eq!(text, "", "{fields:?} {end:?}");
     }
     // The same connection and host work for a request that is one.
     let mut raw = Raw::open(&world, VENDOR).await;
@@ -125,23 +121,23 @@ async fn a_head_of_http_2_that_is_none_of_http_1_goes_nowhere() {
 #[tokio::test]
 async fn a_length_that_is_not_that_of_the_data_ends_the_stream() {
     let (grants, _) = bearer();
-    type Case = (&'static [&'static [u8]], &'static [u8]);
+    type Case = (&'static [&'static str], &'static str);
     let cases: [Case; 6] = [
-        (&[b"3"], b"abcGET /smuggled HTTP/1.1\r\n\r\n"),
-        (&[b"30"], b"abc"),
-        (&[b"3", b"4"], b"abcd"),
-        (&[b"+3"], b"abc"),
-        (&[b"3, 3"], b"abc"),
-        (&[b"0"], b"GET /smuggled HTTP/1.1\r\n\r\n"),
+        (&["3"], "abcGET /smuggled HTTP/1.1\r\n\r\n"),
+        (&["30"], "abc"),
+        (&["3", "4"], "abcd"),
+        (&["+3"], "abc"),
+        (&["3, 3"], "abc"),
+        (&["0"], "GET /smuggled HTTP/1.1\r\n\r\n"),
     ];
     for (lengths, data) in cases {
         let world = world(&grants, policy(Mode::Strict)).await;
         let heard = hears(&world).await;
-        let mut fields = instead(0, b":method", b"POST");
-        fields.extend(lengths.iter().map(|length| (&b"content-length"[..], *length)));
+        let mut fields = instead(0, ":method", "POST");
+        fields.extend(lengths.iter().map(|length| ("content-length", *length)));
         let mut raw = Raw::open(&world, VENDOR).await;
         raw.head(1, &fields, false).await;
-        raw.data(1, data, true).await;
+        raw.data(1, data.as_bytes(), true).await;
         raw.end(1).await;
         let bytes = heard.lock().unwrap().clone();
         let text = String::from_utf8_lossy(&bytes);
@@ -158,7 +154,7 @@ async fn data_without_a_length_is_framed_anew() {
     let world = world(&grants, policy(Mode::Strict)).await;
     let heard = hears(&world).await;
     let mut raw = Raw::open(&world, VENDOR).await;
-    raw.head(1, &instead(0, b":method", b"POST"), false).await;
+    raw.head(1, &instead(0, ":method", "POST"), false).await;
     raw.data(1, b"0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n", true).await;
     assert_eq!(raw.end(1).await, End::Answered);
     let text = String::from_utf8(heard.lock().unwrap().clone()).unwrap();

@@ -7,9 +7,9 @@ use moat_proxy::Mode;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, mpsc};
 
+use crate::grants::*;
+use crate::raw_http2::Raw;
 use crate::support::client::Http;
-use crate::support::grants::*;
-use crate::support::h2::Raw;
 use crate::support::origin::Origin;
 use crate::support::soon;
 
@@ -89,14 +89,14 @@ async fn half_an_upload_is_never_a_whole_one() {
             .await;
             if form.starts_with("h2") {
                 let mut raw = Raw::open(&world, VENDOR).await;
-                let mut fields: Vec<(&[u8], &[u8])> = vec![
-                    (b":method", b"POST"),
-                    (b":scheme", b"https"),
-                    (b":authority", VENDOR.as_bytes()),
-                    (b":path", b"/"),
+                let mut fields: Vec<(&str, &str)> = vec![
+                    (":method", "POST"),
+                    (":scheme", "https"),
+                    (":authority", VENDOR),
+                    (":path", "/"),
                 ];
                 if form == "h2 length" {
-                    fields.push((b"content-length", b"10"));
+                    fields.push(("content-length", "10"));
                 }
                 raw.head(1, &fields, false).await;
                 raw.data(1, b"abc", false).await;

@@ -4,9 +4,6 @@
 
 mod container;
 mod double;
-#[allow(dead_code, reason = "the other test binary uses all of it")]
-#[path = "../it/engine_support.rs"]
-mod engine_support;
 mod origin_nginx;
 mod origin_scripts;
 mod program;

@@ -2,9 +2,6 @@
 
 pub(crate) mod client;
 pub(crate) mod frames;
-pub(crate) mod grants;
-pub(crate) mod h2;
-pub(crate) mod names;
 pub(crate) mod origin;
 
 use std::collections::HashMap;

@@ -6,15 +6,13 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Response, StatusCode, request};
 use http_body_util::BodyExt;
-use moat_provider_core::RunContext;
 use moat_provider_testkit::Canary;
-use moat_proxy::engine::Generation;
 use moat_proxy::{Mode, Policy, PolicyBuilder, RunRules};
 
-use super::client::{Http, empty, whole};
-use super::origin::{Origin, Reply, text};
-use super::{RealClock, Rules, World, soon};
 use crate::engine_support::{self, Grant, host, shape};
+use crate::support::client::{Http, empty, whole};
+use crate::support::origin::{Origin, Reply, text};
+use crate::support::{RealClock, Rules, World, soon};
 
 pub(crate) use crate::engine_support::World as Grants;
 
@@ -41,9 +39,9 @@ pub(crate) fn policy(mode: Mode) -> PolicyBuilder {
 
 /// What applies to a run with these grants and this policy.
 pub(crate) fn rules(grants: &Grants, policy: Policy) -> Arc<RunRules> {
-    let generation: Generation = grants.try_build(policy.mode()).unwrap();
-    let context: RunContext = grants.context();
-    let rules = RunRules::builder(Arc::new(context), Arc::new(RealClock), policy, generation);
+    let generation = grants.try_build(policy.mode()).unwrap();
+    let rules =
+        RunRules::builder(Arc::new(grants.context()), Arc::new(RealClock), policy, generation);
     Arc::new(rules.build().unwrap())
 }
 
