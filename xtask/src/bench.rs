@@ -7,12 +7,24 @@ use crate::workspace::Workspace;
 /// Where the crate is; a workspace of its own, so that what only it needs stays out of ours.
 pub(crate) const DIRECTORY: &str = "bench";
 
+/// Measures what is named.
+///
+/// # Errors
+///
+/// When it is not known, and those of [`proxy`].
+pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
+    match options.split_first() {
+        Some((name, options)) if name == "proxy" => proxy(workspace, options),
+        _ => Err(Failure::new("what can be measured is `bench proxy`")),
+    }
+}
+
 /// Builds the benchmark as a product would be built, and runs it with these options.
 ///
 /// # Errors
 ///
 /// It does not build, or it cannot measure.
-pub(crate) fn proxy(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
+fn proxy(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
     let directory = workspace.root().join(DIRECTORY);
     stream("bench", workspace.cargo_in(&directory, "build --release --locked"))?;
     // Not through `stream`: progress is written over itself, and a table has no need of a heading.

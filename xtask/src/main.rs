@@ -11,11 +11,13 @@ mod bench;
 mod downstream;
 mod e2e;
 mod features;
+mod fuzz;
 mod json;
 mod layers;
 mod package;
 mod process;
 mod report;
+mod soak;
 mod steps;
 mod words;
 mod workspace;
@@ -23,6 +25,7 @@ mod workspace;
 use std::env;
 use std::process::ExitCode;
 
+use report::Failure;
 use steps::{STEPS, Step};
 use workspace::Workspace;
 
@@ -38,12 +41,12 @@ fn main() -> ExitCode {
         Ok(Invocation::Run { steps, fail_fast }) => {
             exit_code(report::run(&Workspace::locate(), &steps, fail_fast))
         }
-        Ok(Invocation::Bench { options }) => {
-            let measured = bench::proxy(&Workspace::locate(), &options);
-            if let Err(failure) = &measured {
+        Ok(Invocation::Tool { run, options }) => {
+            let done = run(&Workspace::locate(), &options);
+            if let Err(failure) = &done {
                 eprintln!("{}", failure.details());
             }
-            exit_code(measured.is_ok())
+            exit_code(done.is_ok())
         }
         Err(mistake) => {
             eprintln!("{mistake}\n\n{}", help());
@@ -56,23 +59,31 @@ fn exit_code(is_good: bool) -> ExitCode {
     if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Something that takes long, has options of its own and is run alone.
+type Tool = fn(&Workspace, &[String]) -> Result<(), Failure>;
+
+/// What can be run with options, by name, and what its options are.
+const TOOLS: &[(&str, Tool, &str)] = &[
+    ("bench", bench::run, "proxy [OPTION]..."),
+    ("fuzz", fuzz::run, "[TARGET...] [--minutes N]"),
+    ("soak", soak::run, "[--minutes N] [--seed S] [--runs R] [--workers W]"),
+];
+
 /// What the person asked for.
 #[derive(Debug)]
 enum Invocation {
     Help,
+    Tool { run: Tool, options: Vec<String> },
     Run { steps: Vec<&'static Step>, fail_fast: bool },
-    Bench { options: Vec<String> },
 }
 
 impl Invocation {
     /// Reads the arguments. A step that is named twice, also by way of `test-all`, runs once.
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut arguments = arguments.peekable();
-        if arguments.next_if(|first| first == "bench").is_some() {
-            return match arguments.next().as_deref() {
-                Some("proxy") => Ok(Self::Bench { options: arguments.collect() }),
-                _ => Err("what can be measured is `bench proxy`".to_owned()),
-            };
+        let tool = |name: &String| TOOLS.iter().find(|(tool, ..)| tool == name);
+        if let Some((_, run, _)) = arguments.peek().and_then(tool) {
+            return Ok(Self::Tool { run: *run, options: arguments.skip(1).collect() });
         }
         let mut steps: Vec<&'static Step> = Vec::new();
         let mut fail_fast = false;
@@ -106,11 +117,11 @@ fn named(name: &str) -> Result<Vec<&'static Step>, String> {
 }
 
 fn help() -> String {
-    let mut text = format!(
-        "Usage: cargo xtask [--fail-fast] STEP...\n\
-         \x20      cargo xtask bench proxy [OPTION]...\n\n\
-         \x20 {TEST_ALL:<11} every step of the first list, in this order\n"
-    );
+    let mut text = String::from("Usage: cargo xtask [--fail-fast] STEP...\n");
+    for (name, _, options) in TOOLS {
+        text.push_str(&format!("       cargo xtask {name} {options}\n"));
+    }
+    text.push_str(&format!("\n\x20 {TEST_ALL:<11} every step of the first list, in this order\n"));
     for in_test_all in [true, false] {
         text.push('\n');
         for step in STEPS.iter().filter(|step| step.in_test_all == in_test_all) {
@@ -149,18 +160,18 @@ mod tests {
     fn test_all_holds_what_it_promises() {
         let all = names(TEST_ALL);
         assert_eq!(all[..3], ["fmt", "layers", "clippy"]);
-        assert_eq!(all.len(), 11);
+        assert_eq!(all.len(), 12);
         assert!(!all.contains(&"book") && !all.contains(&"e2e") && !all.contains(&"bless"));
         assert_eq!(names("test-all fmt"), all);
     }
 
     #[test]
-    fn what_follows_a_benchmark_is_its_own() {
-        let Ok(Invocation::Bench { options }) = parse("bench proxy --quick fmt") else {
-            panic!("this is a benchmark");
+    fn what_follows_a_tool_is_its_own() {
+        let Ok(Invocation::Tool { options, .. }) = parse("fuzz fmt --minutes 1") else {
+            panic!("this is a tool");
         };
-        assert_eq!(options, ["--quick", "fmt"]);
-        assert!(parse("bench").is_err() && parse("bench fmt").is_err());
+        assert_eq!(options, ["fmt", "--minutes", "1"]);
+        assert!(parse("fmt fuzz").is_err());
     }
 
     #[test]
@@ -176,5 +187,6 @@ mod tests {
         for step in STEPS {
             assert!(help().contains(&format!("  {} ", step.name)), "{}", step.name);
         }
+        assert!(TOOLS.iter().all(|(name, ..)| help().contains(&format!("xtask {name} "))));
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::process::{stream, succeeds};
 use crate::report::{Failure, Outcome};
 use crate::workspace::Workspace;
-use crate::{behaviours, bench, downstream, e2e, features, layers, package, words};
+use crate::{behaviours, bench, downstream, e2e, features, fuzz, layers, package, words};
 
 /// Something that `cargo xtask` can do.
 #[derive(Debug)]
@@ -37,6 +37,11 @@ pub(crate) const STEPS: &[Step] = &[
         "downstream",
         "the crates under docs/examples are formatted and pass their tests",
         downstream::check,
+    ),
+    checked(
+        "corpus",
+        "the inputs under fuzz/corpus hold the properties of their targets",
+        fuzz::replay,
     ),
     checked("package", "what would be published is complete", package::check),
     checked(

@@ -195,7 +195,8 @@ impl<'a> At<'a, '_> {
                 }
                 None => {
                     self.check_stale(text)?;
-                    others |= !text.is_empty();
+                    // A value that is no text is something else all the more.
+                    others |= !value.as_bytes().trim_ascii().is_empty();
                 }
             }
         }

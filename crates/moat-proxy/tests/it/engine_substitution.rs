@@ -214,6 +214,15 @@ fn a_subprotocol_is_replaced_and_turned_back_in_the_answer() {
 }
 
 #[test]
+fn a_header_with_a_placeholder_and_something_that_is_no_text_is_mixed() {
+    let (world, grant) = with(Position::Header(name("x-key")));
+    let mut head =
+        request("GET https://api.example.com/", &[("x-key", grant.placeholder.as_str())]);
+    head.headers.append("x-key", http::HeaderValue::from_bytes(b"\xff").unwrap());
+    assert_eq!(refused(&world.build(), &mut head), Reason::MixedCredentials);
+}
+
+#[test]
 fn what_stands_beside_a_subprotocol_keeps_its_bytes() {
     let mut world = World::new();
     let grant = world.grant_with("a", Canary::shaped("sk-", Alphabet::Base64Url, 40));
