@@ -24,9 +24,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine_support::{host, shape};
+use crate::grants::{Grants, VENDOR, bearer, grant, policy, reason, send};
+use crate::names::Names;
 use crate::support::client::{Http, empty};
-use crate::support::grants::{Grants, VENDOR, bearer, grant, policy, reason, send};
-use crate::support::names::Names;
 use crate::support::origin::{Origin, raw, text};
 use crate::support::{RealClock, Rules, World, soon};
 
