@@ -150,7 +150,7 @@ async fn route(
         Action::Forward(plan) => {
             let cuts = cuts(lane, &plan);
             let trip = Trip { lane, exchange, cuts: &cuts };
-            let forwarded = Box::pin(trip.forward(head, body, plan, upgrade));
+            let forwarded = trip.forward(head, body, plan, upgrade);
             tokio::select! {
                 // First, since what is cut also fails at the host, and that is no failure of it.
                 biased;

@@ -25,16 +25,19 @@ pub(crate) async fn serve(stream: ClientTls, lane: Lane) {
     let limits = Arc::clone(&lane.run.shared.limits);
     let tasks = lane.run.tasks.tracker().clone();
     let lane = Arc::new(lane);
-    let service = service_fn(move |request| {
+    let handle = move |request| {
         let lane = Arc::clone(&lane);
-        // Boxed, because hyper moves it about, and has room for one in each idle connection.
-        Box::pin(async move { forward::handle(&lane, request).await })
-    });
+        async move { forward::handle(&lane, request).await }
+    };
     let ended = if is_http2 {
         let io = TokioIo::new(Linger::new(Gather::new(stream)));
+        // Boxed, because it is moved several times before a task of its own runs it. In HTTP/1.1 it
+        // stays where it is: an allocation of that size takes a lock which all threads share.
+        let service = service_fn(move |request| Box::pin(handle(request)));
         http2_builder(&limits, tasks).serve_connection(io, service).await
     } else {
         let io = TokioIo::new(Linger::new(stream));
+        let service = service_fn(handle);
         http1_builder(&limits).serve_connection(io, service).with_upgrades().await
     };
     if let Err(error) = ended {
