@@ -1,7 +1,6 @@
 //! One request on its way to the host, and the answer on its way back.
 
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST};
@@ -13,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
 
 use crate::plane::body::{Body, Collected, collect};
+use crate::plane::cuts::{Cuts, cuts, first_of};
 use crate::plane::destination::{Destination, Scheme};
 use crate::plane::error::Abort;
 use crate::plane::headers;
@@ -20,8 +20,8 @@ use crate::plane::lane::{Lane, answer};
 use crate::plane::record::{Direction, Exchange, Sink};
 use crate::plane::run::Run;
 use crate::plane::seam::{
-    Action, AnswerBody, Channel, FinishRequest, ForwardPlan, Note, Overlong, RequestBody,
-    RequestPlace, Respond, Upgrade,
+    Action, AnswerBody, FinishRequest, ForwardPlan, Note, Overlong, RequestBody, RequestPlace,
+    Respond, Upgrade,
 };
 use crate::plane::tunnel;
 use crate::plane::upgrade::{self, Over, Requested};
@@ -156,34 +156,9 @@ async fn route(
                 biased;
                 reason = first_of(&cuts) => Err(Failure::Aborted(Abort::new(reason.as_str()))),
                 done = forwarded => done,
-                reason = first_of(&cuts) => Err(Failure::Aborted(Abort::new(reason.as_str()))),
             }
         }
     }
-}
-
-/// What ends an exchange before its time, and why.
-type Cuts = [(CancellationToken, Reason)];
-
-fn cuts(lane: &Lane, plan: &ForwardPlan) -> Vec<(CancellationToken, Reason)> {
-    let revoked = plan.cuts.iter().map(|token| (token.clone(), Reason::Revoked));
-    // What ends with the tunnel in other lanes ends with this in that of plain http.
-    let stop =
-        (lane.channel != Channel::Intercepted).then(|| (lane.run.stop.clone(), Reason::RunStopped));
-    revoked.chain(stop).collect()
-}
-
-/// Completes when the exchange must end.
-async fn first_of(cuts: &Cuts) -> Reason {
-    let mut waiting: Vec<_> =
-        cuts.iter().map(|(token, reason)| (Box::pin(token.cancelled()), *reason)).collect();
-    std::future::poll_fn(|cx| {
-        let fired = waiting
-            .iter_mut()
-            .find_map(|(token, reason)| token.as_mut().poll(cx).is_ready().then_some(*reason));
-        fired.map_or(Poll::Pending, Poll::Ready)
-    })
-    .await
 }
 
 fn note(exchange: &Exchange, note: Note) {
@@ -217,6 +192,7 @@ async fn serve_here(
 fn too_large(limit: usize) -> Refusal {
     Refusal::new(Reason::BodyTooLong).about(format!("more than {limit} bytes"))
 }
+
 /// A request that is forwarded.
 struct Trip<'a> {
     lane: &'a Lane,
@@ -225,11 +201,6 @@ struct Trip<'a> {
 }
 
 impl Trip<'_> {
-    /// Makes a body end when the exchange must.
-    fn cut_short(&self, body: Body) -> Body {
-        body.cut_by(self.cuts)
-    }
-
     async fn forward(
         &self,
         mut head: request::Parts,
@@ -271,7 +242,7 @@ impl Trip<'_> {
     }
 
     fn counted(&self, body: Body) -> Body {
-        self.cut_short(body.counted(Arc::clone(self.exchange), Direction::Up))
+        body.counted(Arc::clone(self.exchange), Direction::Up).cut_by(self.cuts)
     }
 
     /// Makes the body to send from all of what the client sends.
@@ -449,7 +420,7 @@ impl Trip<'_> {
     }
 
     fn passed(&self, body: Body, lease: Lease) -> Body {
-        self.cut_short(body.counted(Arc::clone(self.exchange), Direction::Down)).leased(lease)
+        body.counted(Arc::clone(self.exchange), Direction::Down).cut_by(self.cuts).leased(lease)
     }
 
     /// Joins both sides of a WebSocket.

@@ -4,6 +4,7 @@ mod attempts;
 mod body;
 mod ca;
 mod connect;
+mod cuts;
 mod destination;
 mod error;
 mod forward;
