@@ -140,7 +140,9 @@ impl<'a> At<'a, '_> {
         edits: &mut Edits,
     ) -> Result<(), Refusal> {
         let query = request.uri.query().unwrap_or_default().as_bytes();
-        let offset = request.uri.path().len() + 1;
+        // A target without a path, `?key=value`, is one whose path shows as a slash.
+        let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let offset = target.saturating_sub(query.len());
         let mut winner: Option<&'a Arc<Substituting>> = None;
         let mut others = false;
         for pair in pairs(query) {

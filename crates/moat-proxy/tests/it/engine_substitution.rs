@@ -214,6 +214,17 @@ fn a_subprotocol_is_replaced_and_turned_back_in_the_answer() {
 }
 
 #[test]
+fn a_query_without_a_path_in_front_is_replaced_in_place() {
+    let mut world = World::new();
+    let grant = world.grant_with("a", Canary::shaped("sk-", Alphabet::Base64Url, 40));
+    world.substitute(&grant, host("api.example.com"), Position::QueryKey("k".into()));
+    let target = format!("GET https://api.example.com?a=1&k={}&b=2", grant.placeholder);
+    let mut head = request(&target, &[]);
+    forward(&world.build(), &mut head);
+    assert_eq!(head.uri.query().unwrap(), format!("a=1&k={}&b=2", grant.secret()));
+}
+
+#[test]
 fn a_header_with_a_placeholder_and_something_that_is_no_text_is_mixed() {
     let (world, grant) = with(Position::Header(name("x-key")));
     let mut head =
