@@ -202,6 +202,8 @@ impl RunHandle {
             self.run.shared.runs.remove(token);
         }
         self.run.stop.cancel();
+        // Also where there was never a task that would see the token.
+        self.run.tasks.end();
         self.run.pool.clear();
     }
 }

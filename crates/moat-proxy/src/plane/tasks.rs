@@ -76,7 +76,7 @@ impl Tasks {
     }
 
     /// Ends every task, and starts none any more.
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         let handles = {
             let mut open = self.lock();
             open.has_ended = true;
@@ -119,6 +119,14 @@ impl fmt::Debug for Tasks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_waited_for_where_nothing_was_begun() {
+        let tasks = Tasks::new(CancellationToken::new());
+        tasks.end();
+        let second = std::time::Duration::from_secs(1);
+        tokio::time::timeout(second, tasks.wait()).await.unwrap();
+    }
 
     #[tokio::test]
     async fn the_end_of_a_run_ends_what_waits_for_nothing() {
