@@ -42,9 +42,9 @@ const STOP: Duration = Duration::from_secs(2);
 
 static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
-/// What is kept from input to input: keys, certificates and a runtime.
+/// What is kept from input to input: keys, certificates, and what listens for signals.
 pub(crate) struct World {
-    runtime: Runtime,
+    _signals: Runtime,
     authority: Arc<CertificateAuthority>,
     /// The certificate that hosts are trusted by.
     trust: String,
@@ -69,12 +69,10 @@ impl World {
         let (authority, origins) = (make(), make());
         let acceptors = [Alpn::One, Alpn::Two].map(|alpn| acceptor(&origins, alpn));
         let connectors = [Alpn::One, Alpn::Two].map(|alpn| connector(&authority, alpn));
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-        let runtime = runtime.expect("a runtime");
-        take_over_broken_pipes(&runtime);
+        let signals = runtime();
+        take_over_broken_pipes(&signals);
         Self {
-            runtime,
+            _signals: signals,
             authority: Arc::new(authority),
             trust: origins.certificate_pem(),
             acceptors,
@@ -89,8 +87,10 @@ impl World {
     }
 
     /// Runs one input to its end.
+    ///
+    /// The runtime goes with it, and all tasks and listeners of the input.
     pub(crate) fn run<R>(&self, scene: impl Future<Output = R>) -> R {
-        self.runtime.block_on(scene)
+        runtime().block_on(scene)
     }
 
     pub(crate) fn acceptor(&self, alpn: Alpn) -> TlsAcceptor {
@@ -334,6 +334,12 @@ fn abort_on_panic() {
         before(panic);
         std::process::abort();
     }));
+}
+
+/// Time stands still in it while there is work to do.
+fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().start_paused(true).build().expect("a runtime")
 }
 
 /// libFuzzer's `main` leaves SIGPIPE as it is, and the first socket that a peer closes would end

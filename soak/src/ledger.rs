@@ -122,6 +122,11 @@ impl Ledger {
         if all.len() > SHOWN {
             wrong.push(format!("and {} more", all.len() - SHOWN));
         }
+        // Now and then a busy machine is to blame.
+        let slow = lock(&self.done).get("stop: slow").copied().unwrap_or_default();
+        if 100 * slow > self.runs.load(Ordering::Relaxed) {
+            wrong.push(format!("{slow} runs took long to stop"));
+        }
         let panics = self.panics.load(Ordering::Relaxed);
         if panics > 0 {
             wrong.push(format!("{panics} panics"));
