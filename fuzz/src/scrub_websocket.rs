@@ -76,7 +76,7 @@ impl Wire {
                 self.clean &= !holds(&payload, SECRET);
                 let compressed = *compressed && input.deflate;
                 let payload = if compressed { self.deflate(input, &payload) } else { payload };
-                let mut first = 1 + (opcode & 1) | if compressed { 0x40 } else { 0 };
+                let mut first = (1 + (opcode & 1)) | if compressed { 0x40 } else { 0 };
                 for piece in pieces::cut(&payload, &fragments[..fragments.len().min(8)]) {
                     self.frame(first, false, 0, &piece);
                     first = 0;
@@ -84,7 +84,7 @@ impl Wire {
                         self.frame(0x89, false, 0, b"ping");
                     }
                 }
-                self.end_message(first, compressed);
+                self.end_message(first);
             }
             Item::Frame { first, masked, wide, payload } => {
                 self.plain = false;
@@ -98,7 +98,7 @@ impl Wire {
     }
 
     /// An empty last fragment.
-    fn end_message(&mut self, first: u8, _compressed: bool) {
+    fn end_message(&mut self, first: u8) {
         debug_assert_eq!(first, 0);
         self.frame(0x80, false, 0, b"");
     }
