@@ -62,6 +62,13 @@ impl CredentialInfo {
         &self.metadata
     }
 
+    /// Returns who else refreshes this credential, from [`Credential::REFRESHED_BY`]: a host then
+    /// leaves its refresh token alone.
+    #[must_use]
+    pub fn refreshed_by(&self) -> Option<&str> {
+        self.metadata(Credential::REFRESHED_BY)
+    }
+
     /// Returns the names of the secrets in order.
     #[must_use]
     pub fn secret_names(&self) -> &[SecretName] {
@@ -83,6 +90,14 @@ pub struct Credential {
 impl Credential {
     /// The metadata entry that says how the token was obtained: `env`, `cli`, `prompt`.
     pub const TOKEN_SOURCE: &'static str = "token_source";
+
+    /// The metadata entry that names the program to which the refresh token belongs, when that is
+    /// not this host: `codex`, `moat (Go)`.
+    ///
+    /// A refresh token has one owner (law L14), and many vendors let it be used once only. A
+    /// credential that was copied from another program carries this entry, and no host refreshes it
+    /// until the person says that the other program is done with it.
+    pub const REFRESHED_BY: &'static str = "refreshed_by";
 
     /// Begins a credential with its main token.
     #[must_use]
@@ -210,6 +225,13 @@ impl CredentialBuilder {
     #[must_use]
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.info.metadata.insert(name.into(), value.into());
+        self
+    }
+
+    /// Drops an entry of the metadata.
+    #[must_use]
+    pub fn without_metadata(mut self, name: &str) -> Self {
+        self.info.metadata.remove(name);
         self
     }
 
