@@ -20,6 +20,7 @@ const HOST: &str = "moat-host";
 const STORE: &str = "moat-store";
 const REFRESH: &str = "moat-refresh";
 const PROXY: &str = "moat-proxy";
+const BRIDGE: &str = "moat-bridge";
 const RUN: &str = "moat-run";
 const COMMAND: &str = "moat-cli";
 
@@ -89,8 +90,14 @@ const LAYERS: &[Layer] = &[
     layer(STORE, &[CORE], &[TESTKIT], without(&["clap", "hyper", "reqwest"])),
     layer(REFRESH, &[CORE, STORE], &[TESTKIT], without(&["clap", "hyper", "reqwest"])),
     layer(PROXY, &[CORE], &[TESTKIT], without(&["clap", "reqwest"])),
+    layer(BRIDGE, &[], &[], without(&["clap", "tokio"])),
     layer(RUN, &[CORE, STORE, REFRESH, PROXY], &[TESTKIT], without(&["clap", "reqwest"])),
-    layer(COMMAND, &[CORE, FACADE, HOST, STORE, REFRESH, PROXY, RUN], &[TESTKIT], without(&[])),
+    layer(
+        COMMAND,
+        &[CORE, FACADE, HOST, STORE, REFRESH, PROXY, RUN],
+        &[TESTKIT, VENDOR],
+        without(&[]),
+    ),
     layer("xtask", &[], &[], Externals::None),
 ];
 

@@ -1,0 +1,1 @@
+//! What git finds in a container.

@@ -1,0 +1,1 @@
+//! Sandboxes: what isolates a run.

@@ -1,0 +1,1 @@
+//! What makes every client in a container trust the authority of the run.
