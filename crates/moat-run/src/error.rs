@@ -5,6 +5,9 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use moat_provider_core::{Error, ErrorKind};
+use moat_store::StoreError;
+
+use crate::grants::GrantProblem;
 
 /// The result of calls in this crate.
 pub type Result<T, E = RunError> = std::result::Result<T, E>;
@@ -42,13 +45,45 @@ struct Inner {
     message: Cow<'static, str>,
     hint: Option<Cow<'static, str>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    problems: Vec<GrantProblem>,
 }
 
 impl RunError {
     /// Makes an error of a kind with a message.
     #[must_use]
     pub fn new(kind: RunErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), hint: None, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            hint: None,
+            source: None,
+            problems: Vec::new(),
+        }))
+    }
+
+    /// Makes the error of a run whose grants cannot be used: all of them in one message.
+    #[must_use]
+    pub fn of_grants(problems: Vec<GrantProblem>) -> Self {
+        let mut message = String::from(match problems.len() {
+            1 => "a grant cannot be used:",
+            _ => "several grants cannot be used:",
+        });
+        for problem in &problems {
+            message.push_str(&format!("\n  {problem}"));
+        }
+        let mut error = Self::new(RunErrorKind::Grants, message);
+        let commands: Vec<_> = problems.iter().filter_map(GrantProblem::command).collect();
+        if !commands.is_empty() {
+            error = error.with_hint(commands.join("\n"));
+        }
+        error.0.problems = problems;
+        error
+    }
+
+    /// Returns the grants that cannot be used, when that is what went wrong.
+    #[must_use]
+    pub fn problems(&self) -> &[GrantProblem] {
+        &self.0.problems
     }
 
     /// Adds what the person can do: best a command that can be pasted.
@@ -125,5 +160,23 @@ impl From<Error> for RunError {
             None => converted,
         }
         .with_source(error)
+    }
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<moat_proxy::plane::SetupError> for RunError {
+    fn from(error: moat_proxy::plane::SetupError) -> Self {
+        Self::new(RunErrorKind::Io, "the proxy cannot be set up").with_source(error)
+    }
+}
+
+impl From<moat_proxy::Refusal> for RunError {
+    fn from(refusal: moat_proxy::Refusal) -> Self {
+        Self::new(RunErrorKind::Conflict, refusal.to_string())
     }
 }
