@@ -60,11 +60,17 @@ impl RunRulesBuilder {
         self
     }
 
-    /// Serves the endpoints of a grant to the run, at the proxy's own address.
+    /// Serves the endpoints of a grant to the run, at the proxy's own address below `/GRANT`: where
+    /// [`RunContext::endpoint_url`] has them.
     #[must_use]
-    pub fn endpoints(mut self, router: EndpointRouter, secrets: Arc<dyn SecretSource>) -> Self {
+    pub fn endpoints(
+        mut self,
+        grant: &CredentialKey,
+        router: EndpointRouter,
+        secrets: Arc<dyn SecretSource>,
+    ) -> Self {
         self.generation = self.generation.knowing(router.tokens().map(|(_, token)| token));
-        self.served.push(Served { router, secrets });
+        self.served.push(Served { prefix: format!("/{grant}"), router, secrets });
         self
     }
 

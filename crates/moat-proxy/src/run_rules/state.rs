@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::SEC_WEBSOCKET_EXTENSIONS;
 use http::uri::PathAndQuery;
-use http::{Method, Request, StatusCode, request};
+use http::{Method, Request, StatusCode, Uri, request};
 use moat_provider_core::{
     Clock, CredentialKey, EndpointCall, EndpointRouter, Placeholder, RunContext, SecretSource, Slot,
 };
@@ -54,8 +54,18 @@ pub(super) struct State {
 
 /// The endpoints of one grant.
 pub(super) struct Served {
+    /// What stands before the paths of its endpoints.
+    pub(super) prefix: String,
     pub(super) router: EndpointRouter,
     pub(super) secrets: Arc<dyn SecretSource>,
+}
+
+impl Served {
+    /// Returns a target as the router knows it; none for one of another grant.
+    fn own_uri(&self, uri: &Uri) -> Option<Uri> {
+        let target = uri.path_and_query()?.as_str().strip_prefix(&*self.prefix)?;
+        target.starts_with('/').then(|| target.parse().ok())?
+    }
 }
 
 impl State {
@@ -86,9 +96,10 @@ impl State {
     pub(super) fn direct(self: &Arc<Self>, head: &request::Parts) -> Result<Verdict, Refusal> {
         let mut request = Request::new(());
         request.method_mut().clone_from(&head.method);
-        request.uri_mut().clone_from(&head.uri);
         request.headers_mut().clone_from(&head.headers);
         for (at, served) in self.served.iter().enumerate() {
+            let Some(uri) = served.own_uri(&head.uri) else { continue };
+            *request.uri_mut() = uri;
             let action = match served.router.find(&request) {
                 Ok(_) => self.serve(at),
                 Err(answer) if answer.status() == StatusCode::NOT_FOUND => continue,
@@ -103,9 +114,12 @@ impl State {
         let state = Arc::clone(self);
         Action::Serve {
             limit: ENDPOINT_BODY,
-            respond: Box::new(move |request: Request<Bytes>| {
+            respond: Box::new(move |mut request: Request<Bytes>| {
                 Box::pin(async move {
                     let served = &state.served[at];
+                    if let Some(uri) = served.own_uri(request.uri()) {
+                        *request.uri_mut() = uri;
+                    }
                     match served.router.find(&request) {
                         Ok(handler) => {
                             let call = EndpointCall::new(request, &*served.secrets, &*state.clock);

@@ -336,16 +336,19 @@ async fn endpoints_answer_whoever_has_their_token() {
     let mut router = EndpointRouter::default();
     router.get("/credentials", header, endpoint.clone(), Arc::new(Tells)).unwrap();
     let secrets = [(SecretName::TOKEN, grant.canary.secret())].into_iter().collect();
-    let rules = builder(&grants, open(Mode::Strict)).endpoints(router, Arc::new(Fixed(secrets)));
+    let secrets = Arc::new(Fixed(secrets));
+    let rules = builder(&grants, open(Mode::Strict)).endpoints(&grant.key, router, secrets);
     let mut world = World::new(Rules::default()).await;
     world.run.swap(Arc::new(rules.build().unwrap()));
     let right = format!("x-endpoint-token: {endpoint}\r\n");
+    let path = format!("/{}/credentials", grant.key);
     for (line, fields, status, body) in [
-        ("GET /credentials", right.as_str(), "200", "/credentials true"),
-        ("GET /credentials", "", "401", ""),
-        ("GET /credentials", "x-endpoint-token: other\r\n", "401", ""),
-        ("POST /credentials", right.as_str(), "405", ""),
-        ("GET /elsewhere", right.as_str(), "404", "no-such-endpoint"),
+        (&*format!("GET {path}?x=/credentials"), right.as_str(), "200", "/credentials true"),
+        (&*format!("GET {path}"), "", "401", ""),
+        (&*format!("GET {path}"), "x-endpoint-token: other\r\n", "401", ""),
+        (&*format!("POST {path}"), right.as_str(), "405", ""),
+        (&*format!("GET {path}/more"), right.as_str(), "404", "no-such-endpoint"),
+        ("GET /credentials", right.as_str(), "404", "no-such-endpoint"),
     ] {
         let answer = world.direct(line, fields).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{line}: {answer}");
