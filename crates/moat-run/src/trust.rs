@@ -1,1 +1,0 @@
-//! What makes every client in a container trust the authority of the run.
