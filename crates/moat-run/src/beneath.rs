@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, mkdirat, openat, symlinkat, unlinkat};
 use rustix::io::Errno;
 
 /// A directory whose contents are foreign.
@@ -45,9 +45,16 @@ impl Beneath {
         File::from(file).write_all(contents)
     }
 
-    /// Makes a directory.
-    pub(crate) fn make_dir(&self, relative: &str) -> io::Result<()> {
-        self.descend(relative).map(drop)
+    /// Makes a link to a directory of ours.
+    pub(crate) fn link(&self, relative: &str, to: &Path) -> io::Result<()> {
+        let (parents, name) = relative.rsplit_once('/').unwrap_or((".", relative));
+        let directory = if parents == "." { None } else { Some(self.descend(parents)?) };
+        let directory = directory.as_ref().map_or(self.0.as_fd(), AsFd::as_fd);
+        match unlinkat(directory, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(symlinkat(to, directory, name)?)
     }
 
     fn descend(&self, relative: &str) -> io::Result<OwnedFd> {
@@ -99,7 +106,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
         assert_eq!(fs::read_to_string(root.path().join("file")).unwrap(), "new");
         beneath.write("directory/precious", b"new", 0o600).unwrap_err();
-        beneath.make_dir("directory/x").unwrap_err();
+        beneath.link("directory/x", outside.path()).unwrap_err();
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
     }
 

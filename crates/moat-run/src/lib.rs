@@ -1,12 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 mod beneath;
+mod clean_up;
 mod error;
 pub mod git;
 mod grants;
 mod leak;
+mod live;
 mod metadata;
+mod prepare;
 mod request;
+mod rules;
+mod run;
+mod runner;
 pub mod sandbox;
 mod spec;
 mod stage;
@@ -17,5 +23,7 @@ pub use crate::error::{Result, RunError, RunErrorKind};
 pub use crate::grants::GrantProblem;
 pub use crate::metadata::{RunMetadata, RunState};
 pub use crate::request::{AgentLaunch, Home, Place, RunRequest};
+pub use crate::run::{Notice, Run};
+pub use crate::runner::{Runner, RunnerBuilder};
 pub use crate::spec::{Bind, ContainerSpec, Stdio, Way};
 pub use crate::state::StateDir;

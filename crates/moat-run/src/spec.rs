@@ -78,6 +78,16 @@ pub enum Way {
     Port(u16),
 }
 
+impl Way {
+    /// Returns the port of loopback at which clients in the container find the proxy.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        match self {
+            Self::Socket { port, .. } | Self::Port(port) => *port,
+        }
+    }
+}
+
 /// What the command's standard streams are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stdio {

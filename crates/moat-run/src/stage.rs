@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use moat_provider_core::{ContainerPath, MountAccess, MountSource, Staging};
+use moat_provider_core::{ContainerPath, MountAccess, MountSource, StagedFile, Staging};
 
 use crate::beneath::Beneath;
+use crate::request::Place;
 use crate::spec::Bind;
 use crate::state::{StateDir, failed, private_dir};
 use crate::{Result, RunError, RunErrorKind};
@@ -17,15 +18,17 @@ pub(crate) struct Stage<'a> {
     pub(crate) workspace: &'a Path,
     /// The home directory, on the host and in the container.
     pub(crate) home: (PathBuf, ContainerPath),
+    pub(crate) place: &'a Place,
 }
 
 impl Stage<'_> {
     /// Writes everything and returns the binds, outer ones first. Files below the home directory
     /// become part of it; each other one is a bind of its own, which the container cannot write to.
+    ///
+    /// On the host itself nothing can be bound: mounts become links, and what lies elsewhere than in
+    /// the home directory and the run's own is refused.
     pub(crate) fn write(&self, staging: &Staging) -> Result<Vec<Bind>> {
         let mut binds = Vec::new();
-        let (source, target) = &self.home;
-        let home = Beneath::open(source).map_err(|error| failed("open", source, error))?;
         for mount in staging.mounts() {
             binds.push(Bind {
                 source: self.source(mount.source())?,
@@ -34,21 +37,45 @@ impl Stage<'_> {
             });
         }
         for file in staging.files() {
-            if let Some(relative) = below(file.path(), target) {
-                if let Some(mount) =
-                    staging.mounts().find(|mount| file.path().is_below(mount.target()))
-                {
-                    self.write_into(mount.source(), mount.target(), file)?;
-                    continue;
-                }
-                home.write(relative, file.contents(), file.permissions())
-                    .map_err(|error| failed("stage", Path::new(file.path().as_str()), error))?;
+            let around = staging.mounts().find(|mount| file.path().is_below(mount.target()));
+            if let Some(mount) = around {
+                self.write_into(mount.source(), mount.target(), file)?;
+            } else if let Some(relative) = below(file.path(), &self.home.1) {
+                write(&self.home.0, relative, file)?;
+            } else if *self.place == Place::Host {
+                write(&self.directory, self.own(file.path())?, file)?;
             } else {
-                binds.push(self.own_file(file, binds.len())?);
+                let name = format!("file-{}", binds.len());
+                write(&self.directory, &name, file)?;
+                binds.push(Bind {
+                    source: self.directory.join(name),
+                    target: file.path().clone(),
+                    access: MountAccess::ReadOnly,
+                });
             }
+        }
+        if *self.place == Place::Host {
+            return self.link(&binds).map(|()| Vec::new());
         }
         binds.sort_by(|one, other| one.target.cmp(&other.target));
         Ok(binds)
+    }
+
+    fn link(&self, binds: &[Bind]) -> Result<()> {
+        for bind in binds {
+            let relative =
+                below(&bind.target, &self.home.1).ok_or_else(|| elsewhere(&bind.target))?;
+            Beneath::open(&self.home.0)
+                .and_then(|home| home.link(relative, &bind.source))
+                .map_err(|error| failed("link", &bind.source, error))?;
+        }
+        Ok(())
+    }
+
+    /// Returns what of a path follows the run's own directory.
+    fn own<'p>(&self, path: &'p ContainerPath) -> Result<&'p str> {
+        let own = self.directory.to_str().and_then(|own| path.as_str().strip_prefix(own));
+        own.and_then(|rest| rest.strip_prefix('/')).ok_or_else(|| elsewhere(path))
     }
 
     /// Writes a file into a mount that the host makes; one of the person's own is not written to.
@@ -56,7 +83,7 @@ impl Stage<'_> {
         &self,
         source: &MountSource,
         target: &ContainerPath,
-        file: &moat_provider_core::StagedFile,
+        file: &StagedFile,
     ) -> Result<()> {
         if matches!(source, MountSource::Host(_)) {
             return Err(RunError::new(
@@ -64,20 +91,7 @@ impl Stage<'_> {
                 format!("{} would be written into a mount of the host's files", file.path()),
             ));
         }
-        let directory = self.source(source)?;
-        let relative = below(file.path(), target).unwrap_or_default();
-        Beneath::open(&directory)
-            .and_then(|mount| mount.write(relative, file.contents(), file.permissions()))
-            .map_err(|error| failed("stage", Path::new(file.path().as_str()), error))
-    }
-
-    fn own_file(&self, file: &moat_provider_core::StagedFile, number: usize) -> Result<Bind> {
-        let name = format!("file-{number}");
-        let path = self.directory.join(&name);
-        Beneath::open(&self.directory)
-            .and_then(|directory| directory.write(&name, file.contents(), file.permissions()))
-            .map_err(|error| failed("stage", &path, error))?;
-        Ok(Bind { source: path, target: file.path().clone(), access: MountAccess::ReadOnly })
+        write(&self.source(source)?, below(file.path(), target).unwrap_or_default(), file)
     }
 
     fn source(&self, source: &MountSource) -> Result<PathBuf> {
@@ -97,6 +111,20 @@ impl Stage<'_> {
             )),
         }
     }
+}
+
+fn write(directory: &Path, relative: &str, file: &StagedFile) -> Result<()> {
+    Beneath::open(directory)
+        .and_then(|directory| directory.write(relative, file.contents(), file.permissions()))
+        .map_err(|error| failed("stage", Path::new(file.path().as_str()), error))
+}
+
+fn elsewhere(path: &ContainerPath) -> RunError {
+    RunError::new(
+        RunErrorKind::InvalidInput,
+        format!("{path} cannot be staged on the host itself: it is outside of the home directory"),
+    )
+    .with_hint("start the run in a sandbox")
 }
 
 /// Returns what of a path follows a directory.
@@ -121,7 +149,7 @@ fn plain(name: &str) -> Result<&str> {
 mod tests {
     use std::fs;
 
-    use moat_provider_core::{ContainerMounts, CredentialKey, MountConfig, StagedFile};
+    use moat_provider_core::{ContainerMounts, CredentialKey, MountConfig};
 
     use super::*;
 
@@ -159,6 +187,7 @@ mod tests {
             state: &state,
             workspace: Path::new("/w"),
             home: (home.clone(), path("/home/agent")),
+            place: &Place::default(),
         };
         let binds = stage.write(&staging(mounts)).unwrap();
         let targets: Vec<_> = binds.iter().map(|bind| bind.target.as_str()).collect();

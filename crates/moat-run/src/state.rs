@@ -85,6 +85,8 @@ pub(crate) struct RunDir {
     path: PathBuf,
     /// Where the socket is when the path to it would be too long.
     short: Option<tempfile::TempDir>,
+    /// Whether there is something to keep of the run when this is dropped.
+    is_kept: bool,
     /// Locked until this process ends, however it ends.
     _lock: File,
 }
@@ -113,7 +115,7 @@ impl RunDir {
         let is_long = path.join("proxy.sock").as_os_str().len() > SOCKET_PATH;
         let short = is_long.then(|| tempfile::Builder::new().prefix("moat-").tempdir());
         let short = short.transpose().map_err(|error| failed("make", &path, error))?;
-        Ok(Self { id, path, short, _lock: lock })
+        Ok(Self { id, path, short, is_kept: false, _lock: lock })
     }
 
     pub(crate) fn id(&self) -> &RunId {
@@ -134,10 +136,18 @@ impl RunDir {
         self.short.as_ref().map_or(&*self.path, tempfile::TempDir::path).join("proxy.sock")
     }
 
-    /// Removes what only a run that lives needs.
-    pub(crate) fn clear(&self) -> io::Result<()> {
-        clear(&self.path)?;
-        remove_file(&self.socket())
+    /// Keeps what is left of the run when this is dropped; without this all of it goes.
+    pub(crate) fn keep(&mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        let removed = if self.is_kept { clear(&self.path) } else { fs::remove_dir_all(&self.path) };
+        if let Err(error) = removed {
+            tracing::warn!(%error, run = %self.id, "what the run left cannot be removed");
+        }
     }
 }
 
@@ -206,7 +216,8 @@ mod tests {
     fn a_run_is_locked_while_its_process_lives() {
         let directory = tempfile::tempdir().unwrap();
         let state = StateDir::new(directory.path());
-        let run = RunDir::create(&state, &*entropy()).unwrap();
+        let mut run = RunDir::create(&state, &*entropy()).unwrap();
+        run.keep();
         assert_eq!(state.runs().unwrap(), [run.id().clone()]);
         assert!(lock(run.path()).unwrap().is_none());
         let path = run.path().to_owned();

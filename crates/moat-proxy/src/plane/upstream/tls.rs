@@ -20,7 +20,7 @@ use crate::{Authority, Host, Reason, Refusal};
 const SESSIONS: usize = 1024;
 
 /// What the proxy trusts, and the certificates that it shows to hosts that ask for one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct UpstreamTls {
     roots: RootCertStore,
     certificates: Vec<ClientCertificate>,
@@ -81,6 +81,13 @@ pub struct ClientCertificate {
     authority: Authority,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+}
+
+impl Clone for ClientCertificate {
+    fn clone(&self) -> Self {
+        let Self { authority, chain, key } = self;
+        Self { authority: authority.clone(), chain: chain.clone(), key: key.clone_key() }
+    }
 }
 
 impl ClientCertificate {
