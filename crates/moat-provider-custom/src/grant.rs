@@ -6,9 +6,10 @@ use moat_provider_core::{
 };
 
 use crate::name;
-use crate::options::FROM_ENV;
+use crate::options::{FROM_ENV, TEST_PATH};
+use crate::probe::Probe;
 use crate::service::Service;
-use crate::text::shown;
+use crate::text::{shown, word};
 use crate::way::Way;
 
 /// The entry of the metadata that names the variable which held the secret.
@@ -37,6 +38,7 @@ struct Attempt<'a> {
     key: &'a CredentialKey,
     name: &'a str,
     service: &'a Service,
+    request: &'a GrantRequest,
 }
 
 /// Acquires the secret of a service.
@@ -48,7 +50,8 @@ pub(crate) async fn grant(cx: &GrantContext, request: &GrantRequest) -> Result<C
     let key = request.key();
     let name = name::of(key)?;
     let service = Service::read(key, |option| request.option(option))?;
-    let attempt = Attempt { cx, key, name, service: &service };
+    let probe = request.option(TEST_PATH).map(|path| Probe::new(&service, path)).transpose()?;
+    let attempt = Attempt { cx, key, name, service: &service, request };
     let found = match request.option(FROM_ENV) {
         Some(variable) => attempt.require_variable(variable)?,
         None => match attempt.look_into_environment()? {
@@ -57,11 +60,25 @@ pub(crate) async fn grant(cx: &GrantContext, request: &GrantRequest) -> Result<C
         },
     };
     attempt.check_form(&found)?;
+    if let Some(probe) = probe {
+        probe.send(cx.host(), &service, &found.secret, &attempt.command()).await?;
+    }
     attempt.tell(&attempt.result(&found)).await;
     Ok(attempt.credential(found))
 }
 
 impl Attempt<'_> {
+    /// Returns the command that grants the same again.
+    fn command(self) -> String {
+        let mut command = self.service.command(self.key);
+        for option in [FROM_ENV, TEST_PATH] {
+            if let Some(value) = self.request.option(option) {
+                command.push_str(&format!(" --{option} {}", word(value)));
+            }
+        }
+        command
+    }
+
     fn require_variable(self, variable: &str) -> Result<Found> {
         if EnvVar::new(variable, "").is_err() {
             // Whoever mistakes the option for one that takes the secret does not see it repeated.
@@ -113,7 +130,7 @@ impl Attempt<'_> {
                     .with_hint(format!(
                         "export {}, then: {}",
                         name::variable(self.name),
-                        self.service.command(self.key)
+                        self.command()
                     ))
                     .with_source(error));
             }
@@ -121,7 +138,7 @@ impl Attempt<'_> {
         };
         if secret.is_empty() {
             return Err(Error::new(ErrorKind::CredentialNotFound, "no secret was given")
-                .with_hint(self.service.command(self.key)));
+                .with_hint(self.command()));
         }
         Ok(Found { secret, variable: None })
     }
@@ -134,8 +151,8 @@ impl Attempt<'_> {
             None => "the secret".to_owned(),
         };
         let again = || match &found.variable {
-            Some(variable) => format!("export {variable} anew"),
-            None => self.service.command(self.key),
+            Some(variable) => format!("export {variable} anew, then: {}", self.command()),
+            None => self.command(),
         };
         let text = found.secret.expose();
         if text.contains(char::is_control) {

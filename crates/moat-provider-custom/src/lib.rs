@@ -5,6 +5,7 @@ mod grant;
 mod name;
 mod options;
 mod place;
+mod probe;
 mod revoke;
 mod rules;
 mod service;
