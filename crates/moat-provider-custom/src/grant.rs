@@ -9,7 +9,7 @@ use crate::name;
 use crate::options::{FROM_ENV, TEST_PATH};
 use crate::probe::Probe;
 use crate::service::Service;
-use crate::text::{shown, word};
+use crate::text::word;
 use crate::way::Way;
 
 /// The entry of the metadata that names the variable which held the secret.
@@ -90,11 +90,12 @@ impl Attempt<'_> {
                 )));
         }
         self.variable(variable)?.ok_or_else(|| {
-            Error::new(ErrorKind::CredentialNotFound, format!("{} is not set", shown(variable)))
-                .with_hint(format!(
+            Error::new(ErrorKind::CredentialNotFound, format!("{variable} is not set")).with_hint(
+                format!(
                     "export {variable}, or be asked for the secret: {}",
                     self.service.command(self.key)
-                ))
+                ),
+            )
         })
     }
 
@@ -114,7 +115,7 @@ impl Attempt<'_> {
 
     async fn ask(self) -> Result<Found> {
         let guidance = format!(
-            "The secret of {} goes to {}, as {}.",
+            "The secret of {} goes to {} as {}.",
             self.name,
             self.service.where_to(),
             self.service.way().title()
@@ -174,8 +175,8 @@ impl Attempt<'_> {
         let own = text.strip_prefix(prefix).unwrap_or(text);
         if own.len() < SHORTEST {
             return Err(Error::invalid(format!(
-                "{what} has less than {SHORTEST} characters of its own, so it could neither be kept \
-                 out of answers nor be hard to guess"
+                "{what} has less than {SHORTEST} characters of its own: so short a text is \
+                 guessed, and not kept out of answers"
             ))
             .with_hint(format!("make a longer one at the service, then: {}", again())));
         }
@@ -197,7 +198,7 @@ impl Attempt<'_> {
             text.push_str(&format!("Using the secret in {variable}.\n"));
         }
         let (places, title) = (service.where_to(), service.way().title());
-        text.push_str(&format!("{key}: {places} will get it as {title}."));
+        text.push_str(&format!("{key}: the secret goes to {places} as {title}."));
         for place in service.places().iter().filter(|place| place.host().is_wildcard()) {
             let host = place.host().host();
             let domain = host.trim_start_matches("*.");

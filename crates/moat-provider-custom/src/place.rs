@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use moat_provider_core::{Error, HostPattern, PathPattern, Result, Target};
 
-use crate::text::{members, shown};
+use crate::text::{members, shown, word};
 
 /// Names below country codes under which anybody may register: `co.uk`.
 const REGISTRIES: [&str; 10] = ["ac", "co", "com", "edu", "go", "gob", "gov", "ne", "net", "org"];
@@ -71,10 +71,12 @@ impl Place {
                 ));
         }
         if scheme.eq_ignore_ascii_case("http") {
-            return Err(Error::invalid(format!("{} is not https", shown(text))).with_hint(format!(
-                "a secret goes over https alone: write --host https://{} if the service speaks it",
-                rest.escape_debug()
-            )));
+            return Err(Error::invalid(format!("{} is not https", shown(text))).with_hint(
+                format!(
+                    "a secret goes over https alone: write --host {} if the service speaks it",
+                    word(&format!("https://{}", rest.escape_debug()))
+                ),
+            ));
         }
         if !scheme.eq_ignore_ascii_case("https") {
             return Err(

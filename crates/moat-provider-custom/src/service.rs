@@ -114,7 +114,9 @@ impl Service {
         for (option, value) in self.options() {
             command.push_str(&format!(" --{option}"));
             if let Some(value) = value {
-                command.push_str(&format!(" {}", word(&value)));
+                // What begins with a hyphen would be taken for the next option.
+                command.push(if value.starts_with('-') { '=' } else { ' ' });
+                command.push_str(&word(&value));
             }
         }
         command

@@ -82,7 +82,7 @@ pub(crate) fn check(name: &str) -> Result<()> {
         || upper.ends_with(REFUSED_SUFFIX);
     if is_hosts {
         return Err(
-            Error::invalid(format!("{name} is set by the host, or by nobody")).with_hint(example)
+            Error::invalid(format!("{name} is a variable of the host's")).with_hint(example)
         );
     }
     Ok(())

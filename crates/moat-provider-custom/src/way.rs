@@ -137,13 +137,13 @@ impl Way {
         matches!(self, Self::Basic { .. } | Self::Query { .. })
     }
 
-    /// Says where the secret goes.
+    /// Shows a request with the secret in it.
     pub(crate) fn title(&self) -> String {
         match self {
-            Self::Bearer => "Authorization: Bearer".to_owned(),
-            Self::Header { name, before } => format!("{name}: {before}").trim_end().to_owned(),
+            Self::Bearer => "Authorization: Bearer SECRET".to_owned(),
+            Self::Header { name, before } => format!("{name}: {before}SECRET"),
             Self::Basic { user } => format!("the password of {}", shown(user)),
-            Self::Query { key } => format!("{key} of the query"),
+            Self::Query { key } => format!("?{key}=SECRET"),
         }
     }
 }
@@ -249,14 +249,14 @@ mod tests {
     #[test]
     fn headers_are_a_text_and_the_secret() {
         for (text, title, affix) in [
-            ("X-Api-Key: {}", "x-api-key:", ""),
-            ("x-api-key:{}", "x-api-key:", ""),
-            ("Authorization: Token {}", "authorization: Token", ""),
-            ("Authorization: Token  {}", "authorization: Token", ""),
-            ("Authorization: Token token={}", "authorization: Token token=", "token="),
-            ("X-Auth: key={}", "x-auth: key=", "key="),
-            ("X-Auth: a=1, key={}", "x-auth: a=1, key=", "a=1, key="),
-            ("X_Api_Key: {}", "x_api_key:", ""),
+            ("X-Api-Key: {}", "x-api-key: SECRET", ""),
+            ("x-api-key:{}", "x-api-key: SECRET", ""),
+            ("Authorization: Token {}", "authorization: Token SECRET", ""),
+            ("Authorization: Token  {}", "authorization: Token  SECRET", ""),
+            ("Authorization: Token token={}", "authorization: Token token=SECRET", "token="),
+            ("X-Auth: key={}", "x-auth: key=SECRET", "key="),
+            ("X-Auth: a=1, key={}", "x-auth: a=1, key=SECRET", "a=1, key="),
+            ("X_Api_Key: {}", "x_api_key: SECRET", ""),
         ] {
             let way = read(HEADER, text).unwrap();
             assert_eq!(way.title(), title, "{text}");

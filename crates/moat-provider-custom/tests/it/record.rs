@@ -76,10 +76,11 @@ fn way() -> impl Strategy<Value = String> {
     prop_oneof![
         Just(String::new()),
         Just(" --bearer".to_owned()),
+        Just(" --basic=-x".to_owned()),
         "[A-Za-z]{1,8}: ?([A-Za-z]{1,8} )?([a-z]{1,4}=)?"
             .prop_map(|text| format!(" --header 'x-{text}{{}}'")),
-        "[a-z*$ ]{0,6}[a-z]".prop_map(|user| format!(" --basic '{user}'")),
-        "[a-z$_.-]{1,8}".prop_map(|key| format!(" --query '{key}' --env OTHER_KEY")),
+        "[a-z*$ ]{0,6}[a-z]".prop_map(|user| format!(" --basic='{user}'")),
+        "[a-z$_.-]{1,8}".prop_map(|key| format!(" --query='{key}' --env OTHER_KEY")),
     ]
 }
 

@@ -41,7 +41,10 @@ pub(crate) fn request(command: &str) -> Result<GrantRequest> {
     let mut given: Vec<(String, String)> = Vec::new();
     for word in rest {
         match (word.strip_prefix("--"), given.last_mut()) {
-            (Some(option), _) => given.push((option.to_owned(), String::new())),
+            (Some(option), _) => {
+                let (option, value) = option.split_once('=').unwrap_or((option, ""));
+                given.push((option.to_owned(), value.to_owned()));
+            }
             (None, Some((_, value))) => value.push_str(word),
             (None, None) => panic!("{word} belongs to no option"),
         }
