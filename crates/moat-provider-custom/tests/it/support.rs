@@ -45,8 +45,9 @@ pub(crate) fn request(command: &str) -> Result<GrantRequest> {
                 let (option, value) = option.split_once('=').unwrap_or((option, ""));
                 given.push((option.to_owned(), value.to_owned()));
             }
-            (None, Some((_, value))) => value.push_str(word),
-            (None, None) => panic!("{word} belongs to no option"),
+            // A parser of flags takes what begins with a hyphen for one.
+            (None, Some((_, value))) if !word.starts_with('-') => value.push_str(word),
+            (None, _) => panic!("{word} belongs to no option"),
         }
     }
     GrantRequest::with_options(key(grant), options, given)
