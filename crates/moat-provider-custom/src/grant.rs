@@ -90,9 +90,12 @@ impl Attempt<'_> {
                 )));
         }
         self.variable(variable)?.ok_or_else(|| {
-            Error::new(ErrorKind::CredentialNotFound, format!("{variable} is not set")).with_hint(
+            // Tokens in lower case can be names of variables.
+            let is_token = variable.bytes().any(|byte| byte.is_ascii_lowercase());
+            let shown = if is_token { "that variable" } else { variable };
+            Error::new(ErrorKind::CredentialNotFound, format!("{shown} is not set")).with_hint(
                 format!(
-                    "export {variable}, or be asked for the secret: {}",
+                    "export {shown}, or be asked for the secret: {}",
                     self.service.command(self.key)
                 ),
             )
@@ -179,6 +182,12 @@ impl Attempt<'_> {
                  guessed, and not kept out of answers"
             ))
             .with_hint(format!("make a longer one at the service, then: {}", again())));
+        }
+        if self.service.mentions(text) {
+            return Err(Error::invalid(format!("{what} stands in an option as well")).with_hint(
+                "options are kept in shell histories and shown in listings: make another secret at \
+                 the service, and give it only when it is asked for",
+            ));
         }
         if text.len() > LONGEST {
             return Err(Error::invalid(format!("{what} is longer than {LONGEST} bytes"))

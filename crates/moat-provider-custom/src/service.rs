@@ -108,6 +108,11 @@ impl Service {
         options.map(|(option, value)| (entry(option), value.unwrap_or_else(|| YES.to_owned())))
     }
 
+    /// Whether some part of this, which is printable, holds a text.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        self.metadata().any(|(_, value)| value.contains(text))
+    }
+
     /// Returns the command that grants this, for a POSIX shell.
     pub(crate) fn command(&self, key: &CredentialKey) -> String {
         let mut command = format!("moat grant {key}");
