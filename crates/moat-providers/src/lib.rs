@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use moat_provider_core as core;
+#[cfg(feature = "custom")]
+pub use moat_provider_custom as custom;
 #[cfg(feature = "github")]
 pub use moat_provider_github as github;
 
@@ -17,6 +19,8 @@ use moat_provider_core::{RegistryBuilder, Result};
 pub fn builtin() -> Result<RegistryBuilder> {
     #[allow(unused_mut, reason = "without a feature nothing is registered")]
     let mut registry = RegistryBuilder::default();
+    #[cfg(feature = "custom")]
+    registry.register(custom::Custom::new())?;
     #[cfg(feature = "github")]
     registry.register(github::GitHub::default())?;
     Ok(registry)
@@ -45,6 +49,7 @@ mod tests {
     fn every_provider_whose_feature_is_on_is_registered() {
         let registry = builtin().unwrap().build();
         let names: BTreeSet<_> = registry.names().map(|name| name.as_str()).collect();
+        assert_eq!(names.contains("custom"), cfg!(feature = "custom"));
         assert_eq!(names.contains("github"), cfg!(feature = "github"));
         #[cfg(feature = "full")]
         assert!(provider_features().is_subset(&names), "{names:?}");
@@ -55,6 +60,6 @@ mod tests {
         for feature in provider_features() {
             assert!(README.contains(&format!("| `{feature}` |")), "{feature} has no row");
         }
-        assert!(provider_features().contains("github"));
+        assert!(provider_features().is_superset(&BTreeSet::from(["custom", "github"])));
     }
 }
