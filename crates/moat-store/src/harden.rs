@@ -75,7 +75,9 @@ mod system {
         let no_core = Rlimit { current: Some(0), maximum: Some(0) };
         Hardening {
             core_dumps: Measure::of(setrlimit(Resource::Core, no_core)),
-            swap: Measure::NotInForce("this system encrypts its swap itself, or does not".to_owned()),
+            swap: Measure::NotInForce(
+                "this system encrypts its swap itself, or does not".to_owned(),
+            ),
         }
     }
 }

@@ -91,8 +91,10 @@ mod tests {
     #[test]
     fn refuses_all_others() {
         let too_long = "x".repeat(65);
-        let wrong =
-            ["", "-a", "_a", "a.b", "a b", "a/b", "..", "~", "a\0", "ä", "a\n", "\u{202e}", &too_long];
+        let wrong = [
+            "", "-a", "_a", "a.b", "a b", "a/b", "..", "~", "a\0", "ä", "a\n", "\u{202e}",
+            &too_long,
+        ];
         for name in wrong {
             let error = name.parse::<Profile>().unwrap_err();
             assert_eq!(error.kind(), StoreErrorKind::InvalidInput, "{name:?}");

@@ -84,9 +84,7 @@ impl FileStore {
     ///
     /// [`StoreErrorKind::KeyUnavailable`] and [`StoreErrorKind::KeyMissing`].
     pub fn unlock(&self) -> BoxFuture<'_, Result<Unlocked>> {
-        self.blocking(|operations| {
-            Ok(operations.key_ring().open(Purpose::Write)?.unlocked.clone())
-        })
+        self.blocking(|operations| Ok(operations.key_ring().open(Purpose::Write)?.unlocked.clone()))
     }
 
     fn blocking<T: Send + 'static>(

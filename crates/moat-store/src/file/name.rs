@@ -88,9 +88,8 @@ fn decode(name: &str) -> Option<String> {
 fn is_device(text: &str) -> bool {
     let stem = text.split(['.', ':']).next().unwrap_or_default().to_ascii_lowercase();
     let port = |prefix| {
-        stem.strip_prefix(prefix).is_some_and(|rest| {
-            rest.len() == 1 && rest.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        stem.strip_prefix(prefix)
+            .is_some_and(|rest| rest.len() == 1 && rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
     matches!(&*stem, "con" | "prn" | "aux" | "nul") || port("com") || port("lpt")
 }
@@ -133,8 +132,17 @@ mod tests {
     #[test]
     fn other_files_are_nobodys() {
         let others = [
-            "github", "github.tmp", ".cred", "GitHub.cred", "git:hub.cred", "a=+.cred", "a=+1.cred",
-            "_github.cred", "con.cred", "a==b/../c.cred", "..cred",
+            "github",
+            "github.tmp",
+            ".cred",
+            "GitHub.cred",
+            "git:hub.cred",
+            "a=+.cred",
+            "a=+1.cred",
+            "_github.cred",
+            "con.cred",
+            "a==b/../c.cred",
+            "..cred",
         ];
         for other in others {
             assert_eq!(key_of(other), None, "{other}");

@@ -139,10 +139,12 @@ impl Operations {
             }
             Expect::Absent if is_there(&files.record)? => return Err(StoreError::conflict(key)),
             Expect::Absent => None,
-            Expect::Generation(expected) => match found?.transpose().map_err(|flaw| flaw.of(key))? {
-                Some(header) if header.generation == expected => Some(expected),
-                _ => return Err(StoreError::conflict(key)),
-            },
+            Expect::Generation(expected) => {
+                match found?.transpose().map_err(|flaw| flaw.of(key))? {
+                    Some(header) if header.generation == expected => Some(expected),
+                    _ => return Err(StoreError::conflict(key)),
+                }
+            }
         };
         let generation = next(earlier.max(removed(&lock)));
         let sealed = format::seal(clear, generation, &record_key, &self.profile, key)?;

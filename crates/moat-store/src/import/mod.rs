@@ -156,7 +156,8 @@ async fn save(credential: &Credential, into: &dyn CredentialStore, existing: Exi
 }
 
 fn failed(name: &str, error: moat_provider_core::Error) -> StoreError {
-    let hint = error.hint().unwrap_or("grant the credential anew, instead of importing it").to_owned();
+    let hint =
+        error.hint().unwrap_or("grant the credential anew, instead of importing it").to_owned();
     StoreError::new(
         StoreErrorKind::Damaged,
         format!("the credential {} cannot be imported: {error}", name.escape_debug()),

@@ -259,7 +259,9 @@ impl KeyRing {
             }
         }
         Err(unavailable.unwrap_or_else(|| {
-            key_missing("there are credentials, and none of the places for a key has theirs".to_owned())
+            key_missing(
+                "there are credentials, and none of the places for a key has theirs".to_owned(),
+            )
         }))
     }
 }

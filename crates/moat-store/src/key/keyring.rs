@@ -146,8 +146,7 @@ fn system() -> keyring_core::Result<Arc<Keyring>> {
 }
 
 /// Judges why the keyring was not even reached: none on this machine, or one that refuses.
-fn no_place_or_error(error: &Error) -> Result<TextLookup>
-{
+fn no_place_or_error(error: &Error) -> Result<TextLookup> {
     match error {
         Error::PlatformFailure(_) | Error::NoDefaultStore => {
             Ok(TextLookup::NoSuchPlace(error.to_string()))

@@ -82,10 +82,7 @@ impl Passphrase {
     /// `ask` is called on a thread that may block, each time that the key is needed and not yet
     /// open, and twice when a passphrase is set: see [`is_new`](Self::is_new).
     #[must_use]
-    pub fn in_home(
-        home: &Path,
-        ask: impl Fn() -> Result<Secret> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn in_home(home: &Path, ask: impl Fn() -> Result<Secret> + Send + Sync + 'static) -> Self {
         Self {
             path: home.join("passphrase.json"),
             ask: Arc::new(ask),
@@ -186,8 +183,7 @@ impl KeySource for Passphrase {
         let tag = XChaCha20Poly1305::new(wrapping.bytes().into())
             .encrypt_inout_detached(&nonce.into(), PURPOSE, sealed.as_mut_slice().into())
             .map_err(|_| unavailable("the key cannot be encrypted"))?;
-        let wrapped =
-            Wrapped { cost: self.cost, salt, nonce, key: *sealed, tag: tag.into() };
+        let wrapped = Wrapped { cost: self.cost, salt, nonce, key: *sealed, tag: tag.into() };
         let json = format!("{:#}\n", wrapped.to_json());
         disk::replace(&self.path, &disk::with_ending(&self.path, ".tmp"), json.as_bytes())?;
         match disk::read_private(&self.path)? {

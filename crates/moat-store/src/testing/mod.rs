@@ -91,7 +91,10 @@ async fn writers_do_not_overwrite_each_other(
     assert!(third > second, "a later generation is not larger");
     let (read, generation) = load(other, &key).await;
     assert_eq!(generation, third, "a save that was refused has changed something");
-    assert!(read.token().same_as(&secret("third")), "a save that was refused has changed something");
+    assert!(
+        read.token().same_as(&secret("third")),
+        "a save that was refused has changed something"
+    );
     remove(one, &key).await;
     conflict(one, &named("lost"), Expect::Generation(third), "a generation that was removed").await;
     assert!(!remove(one, &key).await, "a save that was refused has created something");
@@ -168,10 +171,7 @@ async fn save(
     store.save(credential, expect).await.unwrap_or_else(|error| fail("save", &error))
 }
 
-async fn load(
-    store: &dyn CredentialStore,
-    key: &CredentialKey,
-) -> (Credential, crate::Generation) {
+async fn load(store: &dyn CredentialStore, key: &CredentialKey) -> (Credential, crate::Generation) {
     let stored = store.load(key).await.unwrap_or_else(|error| fail("load", &error));
     (stored.credential, stored.generation)
 }

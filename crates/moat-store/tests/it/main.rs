@@ -1,1 +1,9 @@
 //! The tests of moat-store.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod contract;
+mod support;
+
+#[cfg(feature = "file")]
+mod file;
