@@ -67,3 +67,11 @@ impl Lock {
         &self.0
     }
 }
+
+impl Drop for Lock {
+    /// Gives the lock back also where a child that was just forked still has the file open.
+    fn drop(&mut self) {
+        // Closing the file is what is left when this fails.
+        let _ = FileExt::unlock(&self.0);
+    }
+}

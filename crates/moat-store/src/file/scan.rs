@@ -23,9 +23,14 @@ use crate::{Profile, Result};
 const CREDENTIALS: &str = "credentials";
 const PROFILES: &str = "profiles";
 
+/// Returns the directory of all records.
+pub(crate) fn credentials(home: &Path) -> PathBuf {
+    home.join(CREDENTIALS)
+}
+
 /// Returns the directory of a profile.
 pub(crate) fn dir_of(home: &Path, profile: &Profile) -> PathBuf {
-    let credentials = home.join(CREDENTIALS);
+    let credentials = credentials(home);
     if profile.is_default() {
         credentials
     } else {
@@ -58,7 +63,7 @@ pub(crate) fn create_dirs(home: &Path, profile: &Profile) -> Result<()> {
 }
 
 fn dirs_to(home: &Path, profile: &Profile) -> Vec<PathBuf> {
-    let credentials = home.join(CREDENTIALS);
+    let credentials = credentials(home);
     if profile.is_default() {
         return vec![credentials];
     }
@@ -106,7 +111,7 @@ fn check_home(_: &Path) -> Result<()> {
 ///
 /// What the system says.
 pub(crate) fn profiles(home: &Path) -> Result<Vec<Profile>> {
-    let dir = home.join(CREDENTIALS).join(PROFILES);
+    let dir = credentials(home).join(PROFILES);
     let mut profiles = vec![Profile::default()];
     for entry in disk::names_in(&dir)? {
         let is_dir = || std::fs::symlink_metadata(dir.join(&entry)).is_ok_and(|is| is.is_dir());

@@ -166,7 +166,7 @@ impl KeyRing {
             .with_hint(format!("cat {}", quoted(&Choice::path(&self.home)))));
         };
         let missing = |what: String| match scan::has_records(&self.home)? {
-            true => Err(key_missing(what)),
+            true => Err(key_missing(&self.home, what)),
             false => Ok(None),
         };
         match source.load()? {
@@ -209,7 +209,7 @@ impl KeyRing {
         let ids = scan::key_ids(&self.home)?;
         let opened = if ids.is_empty() && !scan::has_records(&self.home)? {
             if purpose == Purpose::Read {
-                return Err(key_missing("there is no key yet".to_owned()));
+                return Err(key_missing(&self.home, "there is no key yet".to_owned()));
             }
             self.first()?
         } else {
@@ -260,6 +260,7 @@ impl KeyRing {
         }
         Err(unavailable.unwrap_or_else(|| {
             key_missing(
+                &self.home,
                 "there are credentials, and none of the places for a key has theirs".to_owned(),
             )
         }))
@@ -272,9 +273,10 @@ fn create(source: &dyn KeySource) -> Result<MasterKey> {
     Ok(key)
 }
 
-fn key_missing(what: String) -> StoreError {
+fn key_missing(home: &Path, what: String) -> StoreError {
+    let records = quoted(&scan::credentials(home));
     StoreError::new(StoreErrorKind::KeyMissing, what)
-        .with_hint("bring the key back from a backup, or begin anew: moat revoke --all")
+        .with_hint(format!("bring the key back from a backup, or begin anew: rm -r {records}"))
 }
 
 impl Opened {

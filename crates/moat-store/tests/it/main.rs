@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod contract;
-mod support;
 
 #[cfg(feature = "file")]
 mod file;
+#[cfg(feature = "file")]
+mod support;

@@ -83,6 +83,7 @@ impl Drop for Worker {
 }
 
 /// What a child answers.
+#[expect(clippy::print_stdout, reason = "the parent reads it")]
 pub(super) fn say(text: impl std::fmt::Display) {
     println!("{MARK}{text}");
 }

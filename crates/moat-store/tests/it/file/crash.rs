@@ -8,25 +8,16 @@ use moat_store::{CredentialStore, Expect};
 use super::child::{Worker, counted, number_of};
 use crate::support::{Home, key, names};
 
+/// How many processes are killed.
+const KILLS: usize = 1000;
+
 #[tokio::test]
 async fn a_killed_save_leaves_the_old_or_the_new_record() {
-    kill(200).await;
-}
-
-/// The full count, in one minute or two:
-/// `cargo test --release -p moat-store --test it -- --ignored --nocapture a_thousand_killed_saves`.
-#[tokio::test]
-#[ignore = "it takes longer than a test should"]
-async fn a_thousand_killed_saves_leave_the_old_or_the_new_record() {
-    kill(1000).await;
-}
-
-async fn kill(kills: usize) {
     let home = Home::new();
     let store = home.store();
     store.save(&counted(0), Expect::Absent).await.unwrap();
     let (mut old, mut new, mut left_behind) = (0, 0, 0);
-    for _ in 0..kills {
+    for _ in 0..KILLS {
         let before = number_of(&store.load(&key("counter")).await.unwrap().credential);
         let mut worker = Worker::start("count for ever", home.path());
         assert_eq!(worker.next().as_deref(), Some("ready"));
@@ -49,7 +40,7 @@ async fn kill(kills: usize) {
     // No lock is left: this would wait for it in vain.
     store.save(&counted(0), Expect::Anything).await.unwrap();
     assert_eq!(home.names(), ["counter.cred", "locks"], "what killed writers left is cleaned up");
-    println!("{kills} kills: {old} old, {new} new records; {left_behind} temporary files met");
+    println!("{KILLS} kills: {old} old, {new} new records; {left_behind} temporary files met");
     // Otherwise no process was killed in the middle of a save, and nothing was shown.
     assert!(new > 0 || left_behind > 0, "no save was interrupted");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 4);

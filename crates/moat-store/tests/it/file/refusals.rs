@@ -25,7 +25,7 @@ fn command(program: &str, args: &[&str]) -> Command {
 }
 
 /// Prepares a shell that does something and then becomes this binary.
-fn shell(prefix: &[&str], script: &str, home: &Path) -> Command {
+pub(super) fn shell(prefix: &[&str], script: &str, home: &Path) -> Command {
     let script = format!("{script} && exec \"$@\"");
     let words = [prefix, &["sh", "-c", &script, "sh"]].concat();
     let mut command = command(words[0], &words[1..]);
