@@ -20,6 +20,8 @@ pub enum StoreErrorKind {
     CannotDecrypt,
     /// The record is cut short or not a record at all: revoke it and grant anew.
     Damaged,
+    /// The record was written by a newer version of this program: update.
+    NewerFormat,
     /// The system does not let this user read or write it, or others could: correct the mode.
     NotPermitted,
     /// Somebody else saved or removed the credential since it was read: read it again.
@@ -71,6 +73,7 @@ impl StoreError {
             StoreErrorKind::Conflict,
             format!("the credential {key} was changed by another process in the meantime"),
         )
+        .with_hint("run the command once more")
     }
 
     /// Adds what the person can do: best a command that can be pasted.
