@@ -174,9 +174,9 @@ fn check(url: &Uri) -> Result<String> {
         return Err(wrong("a request to a vendor needs an https URL"));
     }
     match url.host() {
-        None | Some("") => return Err(wrong("the URL of a request names no host")),
+        None | Some("") => Err(wrong("the URL of a request names no host")),
         Some(_) if url.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
-            return Err(wrong("the URL of a request names a user: pass credentials in a header"));
+            Err(wrong("the URL of a request names a user: pass credentials in a header"))
         }
         Some(host) => Ok(escape_line(host).into_owned()),
     }

@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_is_no_http_proxy_is_refused_and_not_shown() {
-        let password = Canary::shaped("", moat_provider_core::Alphabet::Hex, 32);
+        let password = Canary::shaped("", moat_provider_core::Alphabet::LowerHex, 32);
         for (odd, kind) in [
             ("http://", ErrorKind::InvalidInput),
             ("http://u:@@p", ErrorKind::InvalidInput),
