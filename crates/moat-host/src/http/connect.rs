@@ -21,6 +21,7 @@ use tower_service::Service;
 
 use super::connect_to::ConnectTo;
 use super::failure::{judge_connect, judge_tls};
+use super::port_of;
 use super::proxy::CorporateProxy;
 
 /// Each further address of a name is tried this much later than the one before (RFC 8305, section
@@ -52,7 +53,7 @@ impl Connector {
 
     async fn connect(self, url: Uri) -> Result<TlsConnection> {
         let host = url.host().unwrap_or_default();
-        let port = url.port_u16().unwrap_or(443);
+        let port = port_of(&url).unwrap_or(443);
         let tcp = self.0.reach(&url, host, port).await?;
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = ServerName::try_from(bare).map_err(|_| {

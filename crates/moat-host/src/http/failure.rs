@@ -30,6 +30,7 @@ pub(super) fn judge(host: &str, error: &(dyn StdError + 'static)) -> Error {
     if let Some(error) = chain().find_map(|error| error.downcast_ref::<io::Error>()) {
         return match error.kind() {
             io::ErrorKind::InvalidData => unexpected(host, "does not answer in HTTP"),
+            io::ErrorKind::UnexpectedEof => unexpected(host, "broke off its answer"),
             _ => offline(host, "the connection was lost"),
         };
     }
@@ -65,7 +66,8 @@ pub(super) fn judge_tls(host: &str, error: &io::Error) -> Error {
         None => return offline(host, "the connection was lost during the TLS handshake"),
     };
     let (what, hint) = match certificate {
-        CertificateError::UnknownIssuer => (
+        // The latter when an authority of the same name is trusted.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
             "comes from an authority that this machine does not trust",
             "if a proxy of your company opens TLS, pass its authority: --upstream-ca FILE",
         ),

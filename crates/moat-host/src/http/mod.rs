@@ -30,8 +30,9 @@ use self::trust::Trust;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest body of an answer that is read.
 const MAX_BODY: usize = 1024 * 1024;
-/// How long a connection is kept for the next request.
-const IDLE: Duration = Duration::from_secs(30);
+/// How long a connection is kept for the next request: less than the 5 seconds after which some
+/// servers close it, perhaps in the middle of that request.
+const IDLE: Duration = Duration::from_secs(4);
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("moat/", env!("CARGO_PKG_VERSION")));
 
 /// The client for vendors: HTTPS only, HTTP/2 or HTTP/1.1, no redirects, bounded in time and
@@ -174,11 +175,23 @@ fn check(url: &Uri) -> Result<String> {
         return Err(wrong("a request to a vendor needs an https URL"));
     }
     match url.host() {
+        Some(_) if port_of(url).is_none() => Err(wrong("the port in the URL of a request is none")),
         None | Some("") => Err(wrong("the URL of a request names no host")),
         Some(_) if url.authority().is_some_and(|authority| authority.as_str().contains('@')) => {
             Err(wrong("the URL of a request names a user: pass credentials in a header"))
         }
         Some(host) => Ok(escape_line(host).into_owned()),
+    }
+}
+
+/// Returns the port of a URL, with that of its scheme as the default; `None` when it is no number.
+fn port_of(url: &Uri) -> Option<u16> {
+    let authority = url.authority()?.as_str();
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    match place.strip_prefix(url.host()?)? {
+        "" | ":" if url.scheme_str() == Some("http") => Some(80),
+        "" | ":" => Some(443),
+        _ => url.port_u16(),
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
 
+use super::port_of;
 use crate::environment::plain;
 
 /// The longest answer to CONNECT that is read.
@@ -47,7 +48,10 @@ impl CorporateProxy {
         let anything = Uri::from_static("https://proxy.invalid");
         let matcher = Matcher::builder().https(url.trim().to_owned());
         let valid = matcher.build().intercept(&anything);
-        if valid.is_none_or(|proxy| proxy.uri().host().is_none_or(str::is_empty)) {
+        let is_place = |proxy: &Uri| {
+            proxy.host().is_some_and(|host| !host.is_empty()) && port_of(proxy).is_some()
+        };
+        if !valid.is_some_and(|proxy| is_place(proxy.uri())) {
             let message = format!("{origin} is not the URL of an HTTP proxy");
             return Err(Error::invalid(message).with_hint(hint));
         }
@@ -81,7 +85,7 @@ impl CorporateProxy {
         let proxy = self.matcher.intercept(url)?;
         Some(Route {
             host: proxy.uri().host()?.to_owned(),
-            port: proxy.uri().port_u16().unwrap_or(80),
+            port: port_of(proxy.uri())?,
             authorization: proxy.basic_auth().cloned(),
             origin: self.origin.clone(),
         })
@@ -206,8 +210,8 @@ mod tests {
         let password = Canary::shaped("", moat_provider_core::Alphabet::LowerHex, 32);
         for (odd, kind) in [
             ("http://", ErrorKind::InvalidInput),
-            ("http://u:@@p", ErrorKind::InvalidInput),
             ("http://u:PASSWORD@p:port", ErrorKind::InvalidInput),
+            ("http://u:PASSWORD with space@p:1", ErrorKind::InvalidInput),
             ("ftp://u:PASSWORD@p:1", ErrorKind::Unsupported),
             ("socks5h://u:PASSWORD@p:1", ErrorKind::Unsupported),
             ("https://u:PASSWORD@p:1", ErrorKind::Unsupported),

@@ -77,16 +77,16 @@ struct Job {
 
 impl Job {
     fn start(tty: Tty, mut command: Command) -> io::Result<Self> {
-        // Who takes the terminal back is in the background at that moment, and would be stopped.
-        // The thread ends with the job; the program starts without blocked signals.
-        let mut stop = SigSet::empty();
-        stop.add(Signal::SIGTTOU);
-        stop.thread_block()?;
         let before = tcgetattr(tty.input())?;
         let child = command.spawn()?;
         let group = i32::try_from(child.id()).map_err(io::Error::other)?;
         let job = Self { tty, own: getpgrp(), group: Pid::from_raw(group), before };
         job.hand_over();
+        // Who takes the terminal back is in the background at that moment, and would be stopped.
+        // The thread ends with the job. Not earlier: the program would start with it blocked.
+        let mut stop = SigSet::empty();
+        stop.add(Signal::SIGTTOU);
+        stop.thread_block()?;
         Ok(job)
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::openpty;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
@@ -53,6 +54,10 @@ impl Person {
     #[expect(clippy::disallowed_methods, reason = "a process at a terminal is what is tested")]
     pub(crate) fn start(term: &str, options: &[&str], args: &[&str]) -> Self {
         let pty = openpty(None, None).unwrap();
+        for end in [&pty.master, &pty.slave] {
+            // A program that kept the other end open would not notice when this one is gone.
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
         let mut child = Command::new(example());
         child
             .args(options)
@@ -91,6 +96,7 @@ impl Person {
         self
     }
 
+    /// Types keys.
     pub(crate) fn types(&mut self, keys: &str) -> &mut Self {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
         self
@@ -107,5 +113,13 @@ impl Person {
         }
         let screen = self.screen.0.lock().unwrap().clone();
         Ended { printed, screen, success }
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        // Fails when it has ended, as it should have.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
