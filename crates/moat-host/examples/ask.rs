@@ -4,7 +4,7 @@
 //!
 //! The options before it are for tests. `--session` makes a session whose terminal is standard
 //! input, `--no-terminal` one without a terminal, `--background` puts the rest into the background
-//! of the session. `--until FIFO` drops the question when somebody writes to a named pipe, `--panic
+//! of the session, `--exec` becomes another program. `--until FIFO` drops the question when somebody writes to a named pipe, `--panic
 //! FIFO` panics then.
 
 #![expect(clippy::disallowed_methods, reason = "an example prints what it was told")]
@@ -31,6 +31,9 @@ async fn main() -> ExitCode {
                 rustix::process::ioctl_tiocsctty(std::io::stdin()).unwrap();
             }
             "--no-terminal" => drop(rustix::process::setsid().unwrap()),
+            "--exec" => {
+                panic!("{}", std::process::Command::new(&args[0]).args(&args[1..]).exec());
+            }
             "--background" => return in_background(&args),
             "--until" => ends = Some((args.remove(0), End::Drop)),
             "--panic" => ends = Some((args.remove(0), End::Panic)),

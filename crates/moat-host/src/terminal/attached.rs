@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use moat_provider_core::Result;
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{SigSet, Signal, killpg, raise};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
@@ -112,8 +112,11 @@ impl Job {
                     let early = matches!(signal, Signal::SIGTTIN | Signal::SIGTTOU);
                     if !(early && self.is_foreground()) {
                         self.take_back();
-                        // The shell resumes this process, or nothing happens where there is none.
-                        killpg(self.own, Signal::SIGTSTP)?;
+                        // Returns when the shell has resumed this process; at once where there is no
+                        // shell. To this thread, not to the process group: until some other thread
+                        // took it, this one would go on, and the program read what is meant for the
+                        // shell. The rest of a pipeline stops at the next Ctrl-Z.
+                        raise(Signal::SIGTSTP)?;
                     }
                     self.hand_over();
                 }

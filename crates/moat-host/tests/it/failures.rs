@@ -168,7 +168,8 @@ async fn only_https_urls_without_a_user_are_sent() {
     let client = client_of(&double);
     let user = url_canary();
     let with_user = format!("https://{}@{HOST}", user.text());
-    for base in [&format!("http://{HOST}"), "", &with_user, &format!("ftp://{HOST}")] {
+    let odd_port = format!("https://{HOST}:x");
+    for base in [&*format!("http://{HOST}"), "", &with_user, &odd_port, "https://:443"] {
         let error = refused(&client, base, ErrorKind::InvalidInput).await;
         assert_eq!(user.find_in_str(&text_of(&error)), None, "{error:?}");
     }

@@ -9,7 +9,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tempfile::TempDir;
 
-use crate::pty::{Ended, Person, example};
+use crate::pty::{Ended, PROMPT, Person, example};
 
 fn answer(ended: &Ended) -> &str {
     assert!(ended.success, "{ended:?}");
@@ -44,11 +44,23 @@ fn a_secret_that_is_longer_than_a_line_of_the_kernel_is_whole() {
 }
 
 #[test]
-fn a_pasted_secret_is_joined_and_its_rest_is_not_left_to_the_shell() {
+fn a_pasted_secret_is_joined() {
     let mut person = Person::sits_at(&["secret", "Token"]);
     person.sees("\x1b[?2004h").sees("Token: ").types("\x1b[200~abc\rdef\r\x1b[201~\r");
     person.sees("\x1b[?2004l");
     assert_eq!(answer(&person.ends()), "abcdef");
+}
+
+#[test]
+fn what_was_pasted_behind_a_secret_is_not_left_to_the_shell() {
+    let mut person = Person::start("dumb", &["--session"], &["--exec", "sh", "-i"]);
+    let command = format!("'{}' secret Token\r", example().display());
+    person.sees(PROMPT).types(&command).sees("Token: ");
+    person.types("abc\recho left$((1 + 1)) >&2\r").sees(PROMPT);
+    person.types("echo next$((1 + 1)) >&2\r").sees("next2").sees(PROMPT).types("exit\r");
+    let ended = person.ends();
+    assert_eq!(ended.printed, "answer: abc\n");
+    assert!(!ended.screen.contains("left"), "{ended:?}");
 }
 
 #[test]
@@ -228,6 +240,22 @@ fn a_stop_where_no_shell_could_resume_has_no_effect() {
         .sees("After it: ")
         .types("next\r");
     assert_eq!(answer(&person.ends()), "Some(5), then next");
+}
+
+#[test]
+fn a_program_is_stopped_and_resumed_by_the_shell() {
+    let mut person = Person::start("dumb", &["--session"], &["--exec", "sh", "-i"]);
+    let command = format!("'{}' run tee /dev/stderr\r", example().display());
+    person.sees(PROMPT).types(&command);
+    person.types("one\r").sees("one\r\none\r\n").types("\x1a").sees("topped").sees(PROMPT);
+    // What the shell computes is not what was typed.
+    person.types("echo shell$((1 + 1)) >&2\r").sees("shell2").sees(PROMPT).types("fg\r");
+    person.sees("fg\r\n").types("two\r").sees("two\r\ntwo\r\n").types("\x04");
+    person.sees("After it: ").types("next\r").sees(PROMPT).types("exit\r");
+    let ended = person.ends();
+    // In between, some shells say what they resume.
+    assert!(ended.printed.starts_with("one\n"), "{ended:?}");
+    assert!(ended.printed.ends_with("two\nanswer: Some(0), then next\n"), "{ended:?}");
 }
 
 #[test]

@@ -16,6 +16,9 @@ use nix::sys::termios::{LocalFlags, tcgetattr};
 /// How long something may take that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How a shell shows that it waits for a command.
+pub(crate) const PROMPT: &str = "ready> ";
+
 /// Returns the example, which cargo builds with the tests.
 pub(crate) fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -63,6 +66,7 @@ impl Person {
             .args(options)
             .args(args)
             .env("TERM", term)
+            .env("PS1", PROMPT)
             .stdin(pty.slave.try_clone().unwrap())
             .stderr(pty.slave.try_clone().unwrap())
             .stdout(Stdio::piped());
