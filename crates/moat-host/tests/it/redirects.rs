@@ -103,6 +103,11 @@ async fn slow_clients_do_not_stand_in_the_way() {
         let _ = tcp.write_all(b"GET /callback?state=ri").await;
         slow.push(tcp);
     }
+    // Closed for one that came later, not at its own time limit.
+    let mut answer = [0; 64];
+    let closed = tokio::time::timeout(Duration::from_secs(5), slow[0].read(&mut answer));
+    let closed = closed.await.unwrap();
+    assert!(!closed.is_ok_and(|read| read > 0));
     assert!(get(&place, "/callback?state=right").await.starts_with("HTTP/1.1 200 "));
     waited.await.unwrap().unwrap();
 }
