@@ -38,6 +38,7 @@ pub use crate::rules::*;
 pub use crate::run::*;
 pub use crate::secret::*;
 pub use crate::target::*;
+pub use crate::text::{escape_line, escape_lines};
 
 /// A boxed future, as asynchronous methods of `dyn` traits return it.
 ///
