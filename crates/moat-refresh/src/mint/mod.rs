@@ -124,15 +124,7 @@ impl Mint {
     ///
     /// A [`Problem`] when there are no valid ones and none could be minted.
     pub async fn ensure(&self) -> Result<Minted, Problem> {
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut inbox = locked(&self.place.inbox);
-            if !inbox.is_over {
-                inbox.ensure.push(sender);
-                self.place.wake.notify_one();
-            }
-        }
-        receiver.await.unwrap_or_else(|_| Err(Problem::ended(&self.key)))
+        self.request().await.unwrap_or_else(|_| Err(Problem::ended(&self.key)))
     }
 
     /// Says what to wait for before requests with these secrets make sense; `None` when they are
@@ -148,13 +140,22 @@ impl Mint {
         if !is_due {
             return None;
         }
-        let (sender, receiver) = oneshot::channel();
-        locked(&self.place.inbox).ensure.push(sender);
-        self.place.wake.notify_one();
+        let answer = self.request();
         Some(Box::pin(async move {
             // How it went is in the state.
-            let _ = receiver.await;
+            let _ = answer.await;
         }))
+    }
+
+    /// Asks for valid secrets. What is returned fails when the task ends.
+    fn request(&self) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        let mut inbox = locked(&self.place.inbox);
+        if !inbox.is_over {
+            inbox.ensure.push(sender);
+            self.place.wake.notify_one();
+        }
+        receiver
     }
 
     /// Hears that a request with the secrets of this revision was answered with 401; as

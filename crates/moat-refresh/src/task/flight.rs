@@ -42,8 +42,6 @@ impl Task {
             self.pace.next = Next::Never;
             return;
         }
-        let now = self.now();
-        self.pace.not_before = Deadline::after(now, self.shared.schedule.spacing());
         tracing::debug!(key = %self.key, generation = %held.generation, "asking the provider");
         let provider = Arc::clone(&self.provider);
         let Some(provider) = provider.as_refreshable() else { return };
@@ -135,6 +133,7 @@ impl Task {
         } else {
             None
         };
+        self.pace.not_before = Deadline::after(now, schedule.spacing());
         self.pace.failures = 0;
         self.pace.trouble = problem;
         self.pace.next = Next::After(Deadline::after(now, wait));
@@ -156,6 +155,7 @@ impl Task {
             ProblemKind::Revoked | ProblemKind::Expired => Next::Never,
             _ => Next::After(Deadline::after(now, wait)),
         };
+        self.pace.not_before = Deadline::after(now, self.shared.schedule.spacing());
         self.pace.vendor_wait = Deadline::after(now, bounded(retry_after));
         let (kind, error) = (problem.kind(), problem.error_kind());
         tracing::warn!(key = %self.key, ?kind, ?error, ?wait, "the refresh failed");

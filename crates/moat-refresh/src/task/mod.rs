@@ -231,7 +231,7 @@ impl Task {
 
     /// Forgets a credential that is gone from the store.
     fn remove(&mut self) {
-        self.unsaved = None;
+        self.release();
         self.unread = None;
         self.pace.next = Next::Never;
         self.pace.trouble = Some(Problem::removed(&self.key));

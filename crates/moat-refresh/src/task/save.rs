@@ -67,8 +67,7 @@ impl Task {
                     }
                 },
                 Err(error) if error.kind() == StoreErrorKind::NotFound => {
-                    self.remove();
-                    return self.release();
+                    return self.remove();
                 }
                 Err(error) => return self.keep(next, basis, &error),
             }
@@ -91,7 +90,8 @@ impl Task {
         self.adopt(stored, if was_served { Swap::Saved } else { Swap::Other });
     }
 
-    fn release(&mut self) {
+    /// Lets others refresh.
+    pub(super) fn release(&mut self) {
         self.unsaved = None;
         self.lease = None;
     }
@@ -121,6 +121,7 @@ impl Task {
         if is_news {
             self.revision += 1;
             self.pace.obtained = Some(now);
+            self.pace.not_before = Deadline::after(now, self.shared.schedule.spacing());
             self.pace.failures = 0;
             self.pace.trouble = None;
             self.plan(now);

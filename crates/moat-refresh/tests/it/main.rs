@@ -1,1 +1,12 @@
 //! The tests of moat-refresh.
+
+mod support;
+
+mod failures;
+mod mint;
+mod processes;
+mod rejected;
+mod saving;
+mod secrecy;
+mod timing;
+mod watching;
