@@ -5,6 +5,7 @@ mod support;
 mod failures;
 mod mint;
 mod processes;
+mod properties;
 mod rejected;
 mod saving;
 mod secrecy;

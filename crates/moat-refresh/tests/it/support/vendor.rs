@@ -120,9 +120,6 @@ impl Vendor {
         self.state().mint_life = life.into();
     }
 
-    pub(crate) fn set_interval(&self, interval: Duration) {
-        self.state().interval = interval;
-    }
 
     /// Returns when refreshes began, since the clock did.
     pub(crate) fn calls(&self) -> Vec<Duration> {
