@@ -11,7 +11,7 @@ mod state;
 mod subscription;
 mod task;
 
-pub use crate::mint::Mint;
+pub use crate::mint::{Mint, MintChanges};
 pub use crate::problem::{Problem, ProblemKind};
 pub use crate::refresher::Refresher;
 pub use crate::schedule::Schedule;

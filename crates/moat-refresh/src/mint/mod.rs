@@ -33,6 +33,26 @@ pub struct Mint {
     _dropped: DropGuard,
 }
 
+/// Tells when the secrets of a [`Mint`] or their state are others than before.
+pub struct MintChanges(watch::Receiver<Status>);
+
+impl MintChanges {
+    /// Waits for the next change; `None` when none follows any more. May be dropped at any time, and
+    /// misses nothing thereby.
+    pub async fn next(&mut self) -> Option<()> {
+        if matches!(self.0.borrow().state, State::Ended(_)) {
+            return None;
+        }
+        self.0.changed().await.ok()
+    }
+}
+
+impl fmt::Debug for MintChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MintChanges").finish_non_exhaustive()
+    }
+}
+
 /// Where the task and its users meet.
 struct Place {
     inbox: Mutex<Inbox>,
@@ -110,11 +130,10 @@ impl Mint {
         self.receiver.borrow().state.clone()
     }
 
-    /// Waits until the secrets or their state are others than when this method last returned;
-    /// `false` when nothing follows any more.
-    pub async fn changed(&mut self) -> bool {
-        let is_over = matches!(self.receiver.borrow().state, State::Ended(_));
-        !is_over && self.receiver.changed().await.is_ok()
+    /// Begins to tell of other secrets and other states.
+    #[must_use]
+    pub fn changes(&self) -> MintChanges {
+        MintChanges(self.place.status.subscribe())
     }
 
     /// Sees to it that the secrets are valid, and returns them. Callers at the same time share one

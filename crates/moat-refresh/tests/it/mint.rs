@@ -128,10 +128,11 @@ async fn another_generation_of_the_credential_means_other_secrets() {
     world.grant(2 * HOUR).await;
     world.vendor.set_mint_life(None);
     let engine = world.process();
-    let mut mint = engine.mint(&world.key(), run()).await.unwrap();
+    let mint = engine.mint(&world.key(), run()).await.unwrap();
+    let mut changes = mint.changes();
     let first = now_of(&mint);
     while mint.revision() < 2 {
-        assert!(mint.changed().await);
+        assert!(changes.next().await.is_some());
     }
     assert_eq!(world.vendor.calls().len(), 1, "the credential was refreshed");
     assert_ne!(now_of(&mint), first);
@@ -144,17 +145,18 @@ async fn secrets_of_a_removed_credential_are_withdrawn() {
     let world = World::new();
     world.put(world.vendor.fixed(None)).await;
     let engine = world.process();
-    let mut mint = engine.mint(&world.key(), run()).await.unwrap();
+    let mint = engine.mint(&world.key(), run()).await.unwrap();
+    let mut changes = mint.changes();
     world.remove().await;
     while mint.minted().is_some() {
-        assert!(mint.changed().await);
+        assert!(changes.next().await.is_some());
     }
     assert!(matches!(mint.state(), State::Removed(_)), "{mint:?}");
     assert_eq!(mint.ensure().await.unwrap_err().kind(), ProblemKind::Removed);
     assert!(mint.prepare().is_none());
     world.put(world.vendor.fixed(None)).await;
     while mint.minted().is_none() {
-        assert!(mint.changed().await);
+        assert!(changes.next().await.is_some());
     }
     mint.end().await.unwrap();
     assert_eq!(world.vendor.revoked().len(), 2);
@@ -222,11 +224,12 @@ async fn a_credential_that_the_vendor_rejects_is_refreshed_and_used_again() {
     let world = World::new();
     world.grant(10 * HOUR).await;
     let engine = world.process();
-    let mut mint = engine.mint(&world.key(), run()).await.unwrap();
+    let mint = engine.mint(&world.key(), run()).await.unwrap();
+    let mut changes = mint.changes();
     world.vendor.next([Outcome::Fail(ErrorKind::Unauthenticated)]);
     mint.rejected(mint.revision());
     while mint.revision() < 2 {
-        assert!(mint.changed().await);
+        assert!(changes.next().await.is_some());
     }
     assert_eq!(world.vendor.calls().len(), 1);
     assert_eq!(mint.ensure().await.map(|minted| session(&minted)).unwrap(), now_of(&mint));
