@@ -3,6 +3,7 @@
 mod support;
 
 mod failures;
+mod machine;
 mod mint;
 mod processes;
 mod properties;
