@@ -1,0 +1,116 @@
+//! The command: how it starts, what it gets of signals, how it ends.
+
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, setsid};
+
+use crate::args::Program;
+use crate::signals;
+
+/// The command's process.
+#[derive(Debug)]
+pub(crate) struct Child(Pid);
+
+impl Child {
+    /// Starts the command. `soft` is how many descriptors it may open until it asks for more.
+    pub(crate) fn spawn(program: &Program, soft: u64) -> io::Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "to start the command is what this is for")]
+        let mut stage = Command::new("/proc/self/exe");
+        stage.arg("--exec");
+        if program.terminal {
+            stage.arg("--tty");
+        }
+        stage.args([OsStr::new("--soft"), soft.to_string().as_ref()]);
+        if let Some(descriptors) = program.descriptors {
+            stage.args([OsStr::new("--nofile"), descriptors.to_string().as_ref()]);
+        }
+        if let Some(processes) = program.processes {
+            stage.args([OsStr::new("--nproc"), processes.to_string().as_ref()]);
+        }
+        let child = stage.arg("--").args(&program.command).spawn()?;
+        let id = i32::try_from(child.id()).map_err(io::Error::other)?;
+        Ok(Self(Pid::from_raw(id)))
+    }
+
+    /// Passes a signal on, to the whole group of the command as a terminal does it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        // Until it leads its group there is only itself.
+        if killpg(self.0, signal) == Err(Errno::ESRCH) {
+            _ = kill(self.0, signal);
+        }
+    }
+
+    /// Kills the command's group.
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Collects processes that have ended, orphans too, and returns the command's exit code when
+    /// it is among them.
+    pub(crate) fn reap(&self) -> Option<u8> {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) if pid == self.0 => {
+                    return Some(u8::try_from(code & 0xff).unwrap_or(u8::MAX));
+                }
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.0 => {
+                    return Some(u8::try_from(128 + signal as i32).unwrap_or(u8::MAX));
+                }
+                Ok(WaitStatus::StillAlive) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+}
+
+/// Becomes the command; returns only when that fails, with a sentence and the exit code of shells
+/// for it (POSIX, "Exit Status for Commands").
+pub(crate) fn exec(program: Program) -> (String, u8) {
+    // A session of its own: no terminal but the one below, and a group for all its signals.
+    _ = setsid();
+    if let Err(error) = prepare(&program) {
+        return (error.to_string(), 126);
+    }
+    let (name, arguments) = match program.command.split_first() {
+        Some(parts) => parts,
+        None => return ("there is no command".into(), 127),
+    };
+    #[expect(clippy::disallowed_methods, reason = "to start the command is what this is for")]
+    let error = Command::new(name).args(arguments).exec();
+    let name = name.to_string_lossy().escape_debug().to_string();
+    match error.kind() {
+        io::ErrorKind::NotFound if name.contains('/') => {
+            (format!("{name}: it, or the program that interprets it, is not in the sandbox"), 127)
+        }
+        io::ErrorKind::NotFound => (format!("{name}: not found on the PATH of the sandbox"), 127),
+        _ => (format!("{name} cannot be executed: {error}"), 126),
+    }
+}
+
+fn prepare(program: &Program) -> io::Result<()> {
+    signals::release()?;
+    if program.terminal {
+        // The first terminal that a leader of a session opens becomes its controlling one.
+        // An engine may have made it that already; then nothing changes.
+        let terminal = OpenOptions::new().read(true).write(true).open("/proc/self/fd/0");
+        terminal.map_err(|error| io::Error::new(error.kind(), format!("terminal: {error}")))?;
+    }
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let hard = program.descriptors.map_or(hard, |limit| limit.min(hard));
+    let soft = program.soft_descriptors.map_or(hard, |limit| limit.min(hard));
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
+    if let Some(limit) = program.processes {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NPROC)?;
+        setrlimit(Resource::RLIMIT_NPROC, limit.min(hard), limit.min(hard))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! Container engines: Docker and Podman, by their command lines.
+
+mod arguments;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio as ProcessStdio};
+use std::sync::Arc;
+
+use moat_provider_core::BoxFuture;
+use tokio::task::spawn_blocking;
+
+use self::arguments::Container;
+use super::running::Remote;
+use super::{Limits, Missing, Running, Sandbox, Signal, WayKind};
+use super::{binds, process, publish, streams};
+use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
+
+/// Where programs of the system are.
+const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
+
+/// The exit code of engines that did not get as far as the command.
+const REFUSED: i32 = 125;
+
+/// Which engine.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EngineKind {
+    /// Docker.
+    Docker,
+    /// Podman.
+    Podman,
+}
+
+impl EngineKind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        }
+    }
+}
+
+/// Starts containers of an image with Docker or Podman, without a network: the run's socket is the
+/// only way out.
+///
+/// The image brings all programs; the bridge is mounted into it, and so must be linked statically.
+/// The person's terminal is given to the engine's own client, which makes another one for the
+/// container.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    kind: EngineKind,
+    image: String,
+    bridge: PathBuf,
+    program: Option<PathBuf>,
+    variables: Vec<(OsString, OsString)>,
+    options: Vec<String>,
+    run_options: Vec<String>,
+    limits: Limits,
+    home: Option<PathBuf>,
+}
+
+impl Engine {
+    /// Makes a sandbox of this image, whose first process is the program `moat-bridge` at this
+    /// path of the host.
+    #[must_use]
+    pub fn new(kind: EngineKind, image: impl Into<String>, bridge: impl Into<PathBuf>) -> Self {
+        Self {
+            kind,
+            image: image.into(),
+            bridge: bridge.into(),
+            program: None,
+            variables: Vec::new(),
+            options: Vec::new(),
+            run_options: Vec::new(),
+            limits: Limits::default(),
+            home: None,
+        }
+    }
+
+    /// Sets where the engine's program is; without this it is looked for where distributions put
+    /// it.
+    #[must_use]
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
+    /// Adds a variable of the engine's own program, which has none but these: `HOME`, `PATH`,
+    /// `XDG_RUNTIME_DIR`, `DOCKER_HOST`.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds an option of the engine, in front of its command: `--cgroup-manager=cgroupfs`.
+    #[must_use]
+    pub fn option(mut self, option: impl Into<String>) -> Self {
+        self.options.push(option.into());
+        self
+    }
+
+    /// Adds an option of its command `run`.
+    #[must_use]
+    pub fn run_option(mut self, option: impl Into<String>) -> Self {
+        self.run_options.push(option.into());
+        self
+    }
+
+    /// Sets what a container may use up; `scratch` bounds `/tmp` and `/var/tmp`.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the person's home directory, which no bind may show as a whole.
+    #[must_use]
+    pub fn person_home(mut self, home: impl Into<PathBuf>) -> Self {
+        self.home = Some(home.into());
+        self
+    }
+
+    fn find(&self) -> Option<PathBuf> {
+        let places = PLACES.iter().map(|place| Path::new(place).join(self.kind.name()));
+        match &self.program {
+            Some(program) => Some(program.clone()),
+            None => places.into_iter().find(|place| place.is_file()),
+        }
+    }
+
+    /// Returns the engine's program with its own options.
+    fn command(&self, program: &Path) -> Command {
+        #[expect(clippy::disallowed_methods, reason = "to start this program is what this is for")]
+        let mut command = Command::new(program);
+        command.env_clear().envs(self.variables.iter().cloned());
+        command.current_dir("/").args(&self.options);
+        command
+    }
+
+    /// Looks for what is missing; blocks.
+    fn lacks(&self) -> Vec<Missing> {
+        let (name, mut missing) = (self.kind.name(), Vec::new());
+        match self.find() {
+            Some(program) => {
+                let mut command = self.command(&program);
+                let format = match self.kind {
+                    EngineKind::Docker => "{{.Server.Version}}",
+                    EngineKind::Podman => "{{.Client.Version}}",
+                };
+                command.args(["version", "--format", format]).stdin(ProcessStdio::null());
+                if !command.output().is_ok_and(|output| output.status.success()) {
+                    missing.push(Missing::new(
+                        format!("a {name} that answers"),
+                        format!("start it, and look whether you may use it: {name} version"),
+                    ));
+                }
+            }
+            None => missing.push(Missing::new(
+                name,
+                format!(
+                    "install the package {} ({name})",
+                    match self.kind {
+                        EngineKind::Docker => "docker.io",
+                        EngineKind::Podman => "podman",
+                    }
+                ),
+            )),
+        }
+        match is_static(&self.bridge) {
+            Ok(true) => {}
+            Ok(false) => missing.push(Missing::new(
+                format!(
+                    "a moat-bridge that runs in other images than this system ({})",
+                    self.bridge.display()
+                ),
+                "build it with RUSTFLAGS=\"-C target-feature=+crt-static\" and --target",
+            )),
+            Err(error) => missing.push(Missing::new(
+                format!("moat-bridge at {} ({error})", self.bridge.display()),
+                "install it next to moat: cargo install moat-bridge",
+            )),
+        }
+        missing
+    }
+
+    /// Prepares the client; blocks.
+    fn prepare(&self, spec: &ContainerSpec) -> Result<Ready> {
+        let name = self.kind.name();
+        let program = self.find().ok_or_else(|| {
+            RunError::new(RunErrorKind::SandboxMissing, format!("{name} is not installed"))
+        })?;
+        let Way::Socket { path: socket, .. } = &spec.way else {
+            return Err(RunError::new(
+                RunErrorKind::InvalidInput,
+                format!("a container of {name} has no network: it reaches the proxy by a socket"),
+            ));
+        };
+        let binds = binds::checked(&spec.binds, self.home.as_deref())?;
+        let environment = socket.with_file_name("environment");
+        let publish = socket.with_file_name("publish.sock");
+        let container = Container {
+            kind: self.kind,
+            image: &self.image,
+            bridge: &self.bridge,
+            environment: &environment,
+            publish: &publish,
+            binds: &binds,
+            limits: &self.limits,
+            options: &self.run_options,
+            user: (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()),
+            terminal: spec.stdio == Stdio::Inherit && super::terminal::is_here(),
+        };
+        let arguments = container.arguments(spec)?;
+        write_environment(&environment, &container.environment(spec)).map_err(io_failed)?;
+        let mut command = self.command(&program);
+        command.args(arguments);
+        let streams = match spec.stdio {
+            Stdio::Captured => Some(streams::prepare(spec.stdio, &mut command)),
+            Stdio::Inherit => None,
+        };
+        let streams = streams.transpose().map_err(io_failed)?;
+        let remote = Client { engine: self.clone(), program, container: container.name(spec) };
+        Ok(Ready { command, streams, publish, remote: Arc::new(remote) })
+    }
+}
+
+struct Ready {
+    command: Command,
+    streams: Option<streams::Prepared>,
+    publish: PathBuf,
+    remote: Arc<Client>,
+}
+
+impl Sandbox for Engine {
+    fn name(&self) -> &'static str {
+        self.kind.name()
+    }
+
+    fn way(&self) -> WayKind {
+        WayKind::Socket
+    }
+
+    fn missing(&self) -> BoxFuture<'_, Vec<Missing>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let lost = |_| vec![Missing::new("the engine", "the check of it was given up")];
+            spawn_blocking(move || this.lacks()).await.unwrap_or_else(lost)
+        })
+    }
+
+    fn start<'a>(&'a self, spec: &'a ContainerSpec) -> BoxFuture<'a, Result<Running>> {
+        Box::pin(start(self.clone(), spec.clone()))
+    }
+}
+
+async fn start(engine: Engine, spec: ContainerSpec) -> Result<Running> {
+    let (stdio, ports) = (spec.stdio, spec.publish.clone());
+    let ready = spawn_blocking(move || engine.prepare(&spec)).await.map_err(io::Error::other);
+    let Ready { command, streams, publish, remote } = ready.map_err(io_failed)??;
+    // The container outlives its client: this connection is how the bridge sees the host's end.
+    let task = publish::serve(&publish, &ports).await?;
+    let process = process::start(command, None).await.map_err(io_failed)?;
+    let mut running = Running::new(process).task(task).remote(remote).refused_by(REFUSED);
+    if let Some(streams) = streams {
+        running = running.streams(streams.begin().map_err(io_failed)?);
+    }
+    if stdio == Stdio::Inherit {
+        // The client gets keys of the terminal itself, and passes those signals on.
+        running = running.pass_signals(&[Signal::Terminate, Signal::Hangup]).map_err(io_failed)?;
+    }
+    Ok(running)
+}
+
+/// The engine's program as the way to a container.
+#[derive(Debug)]
+struct Client {
+    engine: Engine,
+    program: PathBuf,
+    container: String,
+}
+
+impl Remote for Client {
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        let mut command = self.engine.command(&self.program);
+        match signal {
+            Signal::Kill => command.args(["rm", "--force"]),
+            signal => command.args(["kill", "--signal", signal.name()]),
+        };
+        command.arg(&self.container);
+        command.stdin(ProcessStdio::null()).stdout(ProcessStdio::null());
+        let mut child = command.stderr(ProcessStdio::null()).spawn()?;
+        std::thread::Builder::new().name("moat-engine".into()).spawn(move || child.wait())?;
+        Ok(())
+    }
+}
+
+/// Writes variables where the engine's client reads them; the container does not see the file.
+fn write_environment(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    io::Write::write_all(&mut file, text.as_bytes())
+}
+
+/// Whether a program of 64 bit needs no interpreter, by its program headers (System V ABI).
+fn is_static(program: &Path) -> io::Result<bool> {
+    const INTERPRETER: u32 = 3;
+    let mut head = Vec::new();
+    fs::File::open(program)?.take(4096).read_to_end(&mut head)?;
+    let short = || io::Error::other("it is no program of Linux");
+    let number = |at: usize, length: usize| {
+        let bytes = head.get(at..at + length).ok_or_else(short)?;
+        // All that we run on is little-endian.
+        Ok::<_, io::Error>(
+            bytes.iter().rev().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte)),
+        )
+    };
+    if !head.starts_with(b"\x7fELF\x02") {
+        return Err(short());
+    }
+    let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    for index in 0..count {
+        if number(start + index * size, 4)? == INTERPRETER as usize {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn io_failed(error: io::Error) -> RunError {
+    RunError::new(RunErrorKind::SandboxFailed, format!("the container did not start: {error}"))
+        .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_with_an_interpreter_are_told_apart() {
+        assert!(!is_static(Path::new("/proc/self/exe")).unwrap());
+        assert!(is_static(Path::new("/etc/passwd")).is_err());
+        let mut program = b"\x7fELF\x02".to_vec();
+        program.resize(64, 0);
+        let name = std::env::temp_dir().join(format!("moat-elf-{}", std::process::id()));
+        fs::write(&name, program).unwrap();
+        assert!(is_static(&name).unwrap());
+        fs::remove_file(name).unwrap();
+    }
+}

@@ -1,0 +1,199 @@
+//! Command lines of engines, as pure functions.
+
+use std::path::Path;
+
+use moat_provider_core::MountAccess;
+
+use super::EngineKind;
+use crate::sandbox::{BRIDGE, Limits, PROXY_SOCKET, PUBLISH_SOCKET};
+use crate::{Bind, ContainerSpec, Result, RunError, RunErrorKind, Way};
+
+/// What a container is made of, besides its description.
+#[derive(Debug)]
+pub(super) struct Container<'a> {
+    pub(super) kind: EngineKind,
+    pub(super) image: &'a str,
+    pub(super) bridge: &'a Path,
+    pub(super) environment: &'a Path,
+    pub(super) publish: &'a Path,
+    pub(super) binds: &'a [Bind],
+    pub(super) limits: &'a Limits,
+    pub(super) options: &'a [String],
+    pub(super) user: (u32, u32),
+    pub(super) terminal: bool,
+}
+
+impl Container<'_> {
+    /// Returns the name of the container.
+    pub(super) fn name(&self, spec: &ContainerSpec) -> String {
+        format!("moat-{}", spec.run)
+    }
+
+    /// Returns the contents of the file with the container's variables.
+    ///
+    /// The format has no way to write a line break; such variables are arguments instead.
+    pub(super) fn environment(&self, spec: &ContainerSpec) -> String {
+        let plain = spec.env.iter().filter(|var| !has_line_break(var.value()));
+        plain.map(|var| format!("{}={}\n", var.name(), var.value())).collect()
+    }
+
+    /// Returns what stands behind the engine's own options.
+    pub(super) fn arguments(&self, spec: &ContainerSpec) -> Result<Vec<String>> {
+        let Limits { processes, descriptors, scratch, shared_memory, .. } = self.limits;
+        let name = self.name(spec);
+        let mut list: Vec<String> = Vec::new();
+        let mut add = |arguments: &[&str]| list.extend(arguments.iter().map(|&a| a.to_owned()));
+        add(&["run", "--rm", "--interactive", "--name", &name, "--hostname", spec.run.as_str()]);
+        if self.terminal {
+            add(&["--tty"]);
+        }
+        add(&["--network", "none", "--cap-drop", "ALL"]);
+        add(&["--security-opt", "no-new-privileges", "--read-only"]);
+        add(&["--pids-limit", &processes.to_string(), "--ulimit", "core=0:0"]);
+        add(&["--shm-size", &shared_memory.to_string()]);
+        for directory in ["/tmp", "/var/tmp"] {
+            add(&["--tmpfs", &format!("{directory}:rw,exec,mode=1777,size={scratch}")]);
+        }
+        add(&["--tmpfs", "/run:rw,mode=755,size=67108864"]);
+        let (user, group) = self.user;
+        add(&["--user", &format!("{user}:{group}")]);
+        if self.kind == EngineKind::Podman && user != 0 {
+            add(&["--userns", "keep-id"]);
+        }
+        add(&["--workdir", spec.workdir.as_str()]);
+        add(&["--env-file", text(self.environment)?]);
+        for var in spec.env.iter().filter(|var| has_line_break(var.value())) {
+            add(&["--env", &format!("{}={}", var.name(), var.value())]);
+        }
+        for bind in self.binds {
+            let access = match bind.access {
+                MountAccess::ReadOnly => ",readonly",
+                MountAccess::ReadWrite => "",
+            };
+            add(&["--mount", &mount(&bind.source, bind.target.as_str(), access)?]);
+        }
+        let Way::Socket { path: socket, port } = &spec.way else {
+            return Err(RunError::new(RunErrorKind::InvalidInput, "the way is no socket"));
+        };
+        add(&["--mount", &mount(self.bridge, BRIDGE, ",readonly")?]);
+        add(&["--mount", &mount(socket, PROXY_SOCKET, ",readonly")?]);
+        add(&["--mount", &mount(self.publish, PUBLISH_SOCKET, ",readonly")?]);
+        list.extend(self.options.iter().cloned());
+        let mut add = |arguments: &[&str]| list.extend(arguments.iter().map(|&a| a.to_owned()));
+        add(&["--entrypoint", BRIDGE, "--", self.image]);
+        add(&["--listen", &format!("127.0.0.1:{port}"), "--socket", PROXY_SOCKET]);
+        add(&["--publish", PUBLISH_SOCKET, "--die-with-host"]);
+        add(&["--nofile", &descriptors.to_string()]);
+        if self.terminal {
+            add(&["--tty"]);
+        }
+        add(&["--"]);
+        list.extend(spec.command.iter().cloned());
+        Ok(list)
+    }
+}
+
+fn has_line_break(value: &str) -> bool {
+    value.contains(['\n', '\r'])
+}
+
+/// Writes a mount in the engines' comma-separated form.
+fn mount(source: &Path, target: &str, access: &str) -> Result<String> {
+    let source = text(source)?;
+    match [source, target].iter().find(|path| path.contains([',', '"', '\n', '\r'])) {
+        Some(path) => Err(RunError::new(
+            RunErrorKind::InvalidInput,
+            format!("{path:?} cannot be mounted: engines split what they mount at commas"),
+        )),
+        None => Ok(format!("type=bind,source={source},target={target}{access}")),
+    }
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        RunError::new(RunErrorKind::InvalidInput, format!("{} is not UTF-8", path.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> ContainerSpec {
+        let way = Way::Socket { path: "/run/user/7/moat/proxy.sock".into(), port: 3128 };
+        let home = "/home/agent".parse().unwrap();
+        let mut spec = ContainerSpec::new("r1".parse().unwrap(), home, vec!["gh".into()], way);
+        let var = |name: &str, value: &str| moat_provider_core::EnvVar::new(name, value).unwrap();
+        spec.env = vec![var("A", "1 2"), var("B", "x\ny")];
+        spec
+    }
+
+    fn container<'a>(kind: EngineKind, binds: &'a [Bind], limits: &'a Limits) -> Container<'a> {
+        Container {
+            kind,
+            image: "debian:13",
+            bridge: Path::new("/opt/moat-bridge"),
+            environment: Path::new("/run/user/7/moat/environment"),
+            publish: Path::new("/run/user/7/moat/publish.sock"),
+            binds,
+            limits,
+            options: &[],
+            user: (7, 8),
+            terminal: true,
+        }
+    }
+
+    #[test]
+    fn a_container_of_docker_has_nothing_but_what_is_named() {
+        let bind = Bind {
+            source: "/srv/work".into(),
+            target: "/work".parse().unwrap(),
+            access: MountAccess::ReadWrite,
+        };
+        let limits = Limits::default();
+        let line = container(EngineKind::Docker, &[bind], &limits).arguments(&spec()).unwrap();
+        let expected = "run|--rm|--interactive|--name|moat-r1|--hostname|r1|--tty|--network|none\
+            |--cap-drop|ALL|--security-opt|no-new-privileges|--read-only|--pids-limit|8192\
+            |--ulimit|core=0:0|--shm-size|1073741824\
+            |--tmpfs|/tmp:rw,exec,mode=1777,size=4294967296\
+            |--tmpfs|/var/tmp:rw,exec,mode=1777,size=4294967296\
+            |--tmpfs|/run:rw,mode=755,size=67108864|--user|7:8|--workdir|/home/agent\
+            |--env-file|/run/user/7/moat/environment|--env|B=x\ny\
+            |--mount|type=bind,source=/srv/work,target=/work\
+            |--mount|type=bind,source=/opt/moat-bridge,target=/run/moat/bridge,readonly\
+            |--mount|type=bind,source=/run/user/7/moat/proxy.sock,target=/run/moat/proxy.sock,readonly\
+            |--mount|type=bind,source=/run/user/7/moat/publish.sock,target=/run/moat/publish.sock,readonly\
+            |--entrypoint|/run/moat/bridge|--|debian:13|--listen|127.0.0.1:3128\
+            |--socket|/run/moat/proxy.sock|--publish|/run/moat/publish.sock|--die-with-host\
+            |--nofile|65536|--tty|--|gh";
+        assert_eq!(line.join("|"), expected);
+    }
+
+    #[test]
+    fn podman_keeps_the_id_of_a_person_who_is_not_root() {
+        let limits = Limits::default();
+        let mut container = container(EngineKind::Podman, &[], &limits);
+        assert!(container.arguments(&spec()).unwrap().join(" ").contains("--userns keep-id"));
+        container.user = (0, 0);
+        assert!(!container.arguments(&spec()).unwrap().join(" ").contains("--userns"));
+    }
+
+    #[test]
+    fn variables_of_one_line_are_no_arguments() {
+        let limits = Limits::default();
+        let container = container(EngineKind::Docker, &[], &limits);
+        assert_eq!(container.environment(&spec()), "A=1 2\n");
+    }
+
+    #[test]
+    fn a_path_that_would_end_its_field_is_refused() {
+        let bind = Bind {
+            source: "/srv/a,readonly".into(),
+            target: "/work".parse().unwrap(),
+            access: MountAccess::ReadOnly,
+        };
+        let limits = Limits::default();
+        let error = container(EngineKind::Docker, &[bind], &limits).arguments(&spec()).unwrap_err();
+        assert!(error.message().contains("commas"));
+    }
+}
