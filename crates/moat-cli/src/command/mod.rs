@@ -1,0 +1,45 @@
+//! What the commands do.
+
+mod completions;
+mod describe;
+mod given;
+mod grant;
+mod import;
+mod list;
+mod man;
+mod providers;
+mod revoke;
+mod runs;
+mod show;
+mod test;
+mod trace;
+mod trust;
+mod why;
+
+use crate::app::App;
+use crate::args::Invocation;
+use crate::error::{Code, Result};
+
+/// Does what was asked for.
+///
+/// # Errors
+///
+/// What went wrong, and how to mend it.
+pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Code> {
+    match invocation {
+        Invocation::Grant(args) => grant::grant(app, args).await?,
+        Invocation::GrantList => list::list(app).await?,
+        Invocation::GrantShow(grant) => show::show(app, &grant).await?,
+        Invocation::GrantProviders => providers::providers(app)?,
+        Invocation::GrantTest(grant) => return test::test(app, &grant).await,
+        Invocation::Revoke(args) => return revoke::revoke(app, &args).await,
+        Invocation::Import(args) => return import::import(app, &args).await,
+        Invocation::Trust(args) => trust::trust(app, &args).await?,
+        Invocation::Why(args) => return why::why(app, &args).await,
+        Invocation::Trace(args) => trace::trace(app, &args)?,
+        Invocation::Runs => runs::runs(app)?,
+        Invocation::Completions(shell) => completions::completions(app, shell)?,
+        Invocation::Man(args) => man::man(app, &args)?,
+    }
+    Ok(Code::Success)
+}

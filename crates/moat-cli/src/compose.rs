@@ -1,0 +1,182 @@
+//! The composition root: the one place that names the real ports and the real store.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use moat_host::{
+    ConnectTo, CorporateProxy, HttpsClient, LoopbackRedirects, SystemClock, SystemCommands,
+    SystemEntropy, SystemEnvironment, SystemFiles, SystemTerminal,
+};
+use moat_provider_core::{
+    BoxFuture, Clock, CommandRunner, Entropy, Environment, FileSystem, HttpClient,
+    RedirectListener, Secret, Terminal,
+};
+use moat_store::{CredentialStore, FileStore, GoStore, KeyFile, KeyringEntry, Profile};
+
+use crate::app::plain_variable;
+use crate::args::Globals;
+use crate::error::{CliError, Code, Result};
+use crate::system::System;
+
+/// The name of moat's directory in the person's home.
+const DIRECTORY: &str = ".moat";
+
+/// Where the key of the store may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyPlace {
+    /// In the keyring, or in a file where the machine has none.
+    Any,
+    Keyring,
+    File,
+}
+
+/// This machine.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    environment: Arc<dyn Environment>,
+    store: OnceLock<FileStore>,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        Self { environment: Arc::new(SystemEnvironment), store: OnceLock::new() }
+    }
+
+    /// The store of the profile, the same for the whole process.
+    fn file_store(&self, globals: &Globals) -> Result<FileStore> {
+        if let Some(store) = self.store.get() {
+            return Ok(store.clone());
+        }
+        let home = self.home()?;
+        let mut store = FileStore::builder(&home).profile(profile(globals)?);
+        if self.key_place()? != KeyPlace::File {
+            store = store.key_source(Arc::new(KeyringEntry::system()));
+        }
+        if self.key_place()? != KeyPlace::Keyring {
+            store = store.key_source(Arc::new(KeyFile::in_home(&home)));
+        }
+        Ok(self.store.get_or_init(|| store.build()).clone())
+    }
+
+    fn key_place(&self) -> Result<KeyPlace> {
+        match plain_variable(&*self.environment, "MOAT_KEY")?.as_deref() {
+            None => Ok(KeyPlace::Any),
+            Some("keyring") => Ok(KeyPlace::Keyring),
+            Some("file") => Ok(KeyPlace::File),
+            Some(other) => Err(CliError::usage(format!("there is no MOAT_KEY {other:?}"))
+                .with_hint("one of: keyring, file")),
+        }
+    }
+
+    fn person_home(&self) -> Result<PathBuf> {
+        match plain_variable(&*self.environment, "HOME")? {
+            Some(home) => absolute(Path::new(&home)),
+            None => Err(CliError::new(
+                "neither MOAT_HOME nor HOME is set, so there is no place for credentials",
+            )
+            .with_hint("export MOAT_HOME=/path/of/a/private/directory")),
+        }
+    }
+
+    /// Starts programs from outside of the current directory: it may be a workspace (law L17).
+    fn programs(&self) -> SystemCommands {
+        let commands = SystemCommands::new(Arc::clone(&self.environment));
+        match std::env::current_dir() {
+            Ok(here) => commands.workspace(here),
+            Err(_) => commands,
+        }
+    }
+}
+
+impl System for Machine {
+    fn environment(&self) -> Arc<dyn Environment> {
+        Arc::clone(&self.environment)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(SystemClock)
+    }
+
+    fn entropy(&self) -> Arc<dyn Entropy> {
+        Arc::new(SystemEntropy)
+    }
+
+    fn terminal(&self) -> Arc<dyn Terminal> {
+        Arc::new(SystemTerminal::new(self.programs()))
+    }
+
+    fn commands(&self) -> Arc<dyn CommandRunner> {
+        Arc::new(self.programs())
+    }
+
+    fn files(&self) -> Arc<dyn FileSystem> {
+        Arc::new(SystemFiles::new(Arc::clone(&self.environment)))
+    }
+
+    fn redirects(&self) -> Arc<dyn RedirectListener> {
+        Arc::new(LoopbackRedirects)
+    }
+
+    fn http(&self, globals: &Globals) -> Result<Arc<dyn HttpClient>> {
+        let mut client = HttpsClient::builder();
+        if let Some(file) = &globals.upstream_ca {
+            client = client.upstream_ca(file)?;
+        }
+        let rules: Vec<ConnectTo> =
+            globals.connect_to.iter().map(|rule| rule.parse()).collect::<Result<_, _>>()?;
+        let proxy = CorporateProxy::from_environment(&*self.environment)?;
+        Ok(Arc::new(client.connect_to(rules).proxy(proxy).build()?))
+    }
+
+    fn home(&self) -> Result<PathBuf> {
+        if let Some(home) = plain_variable(&*self.environment, "MOAT_HOME")? {
+            return absolute(Path::new(&home));
+        }
+        Ok(self.person_home()?.join(DIRECTORY))
+    }
+
+    fn store(&self, globals: &Globals) -> Result<Arc<dyn CredentialStore>> {
+        Ok(Arc::new(self.file_store(globals)?))
+    }
+
+    fn unlock<'a>(&'a self, globals: &'a Globals) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(async {
+            let unlocked = self.file_store(globals)?.unlock().await?;
+            Ok(unlocked.is_new().then(|| unlocked.to_string()))
+        })
+    }
+
+    fn go_store(&self, directory: Option<&Path>, globals: &Globals) -> Result<GoStore> {
+        let directory = match directory {
+            Some(directory) => absolute(directory)?,
+            None => self.person_home()?.join(DIRECTORY),
+        };
+        let mut store = GoStore::at(&directory);
+        if self.key_place()? != KeyPlace::File {
+            store = store.with_keyring();
+        }
+        let profile = profile(globals)?;
+        Ok(if profile.is_default() { store } else { store.profile(&profile) })
+    }
+
+    fn secret_from_stdin(&self) -> BoxFuture<'_, Result<Secret>> {
+        Box::pin(async { Ok(moat_host::read_secret_from_stdin().await?) })
+    }
+}
+
+fn profile(globals: &Globals) -> Result<Profile> {
+    match &globals.profile {
+        Some(name) => {
+            Ok(name.parse().map_err(|error| CliError::from(error).with_code(Code::Usage))?)
+        }
+        None => Ok(Profile::default()),
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|error| {
+        CliError::usage(format!("{} is no directory for credentials", path.display()))
+            .with_source(&error)
+            .with_hint("export MOAT_HOME=/path/of/a/private/directory")
+    })
+}

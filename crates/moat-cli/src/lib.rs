@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod args;
+mod command;
+mod compose;
+mod config;
+mod entry;
+mod error;
+mod output;
+mod system;
+
+pub use crate::entry::main;

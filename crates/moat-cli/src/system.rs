@@ -1,0 +1,80 @@
+//! What the commands need of the machine and the person.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use moat_provider_core::{
+    BoxFuture, Clock, CommandRunner, Entropy, Environment, FileSystem, HttpClient,
+    RedirectListener, Secret, Terminal,
+};
+use moat_store::{CredentialStore, GoStore};
+
+use crate::args::Globals;
+use crate::error::Result;
+
+/// What the commands need of the machine and the person. Each is made when it is asked for: a
+/// command that sends nothing reads no certificate authorities.
+pub(crate) trait System {
+    /// The environment of this process.
+    fn environment(&self) -> Arc<dyn Environment>;
+
+    /// The clock.
+    fn clock(&self) -> Arc<dyn Clock>;
+
+    /// The source of random bytes.
+    fn entropy(&self) -> Arc<dyn Entropy>;
+
+    /// The person.
+    fn terminal(&self) -> Arc<dyn Terminal>;
+
+    /// The starter of programs.
+    fn commands(&self) -> Arc<dyn CommandRunner>;
+
+    /// The reader of files.
+    fn files(&self) -> Arc<dyn FileSystem>;
+
+    /// The listener for redirects.
+    fn redirects(&self) -> Arc<dyn RedirectListener>;
+
+    /// The client for vendors.
+    ///
+    /// # Errors
+    ///
+    /// When a flag about it makes no sense, or there is nothing to trust.
+    fn http(&self, globals: &Globals) -> Result<Arc<dyn HttpClient>>;
+
+    /// Where all state is.
+    ///
+    /// # Errors
+    ///
+    /// When that is not known.
+    fn home(&self) -> Result<PathBuf>;
+
+    /// The store of the profile.
+    ///
+    /// # Errors
+    ///
+    /// When the profile's name makes no sense, and those of [`home`](Self::home).
+    fn store(&self, globals: &Globals) -> Result<Arc<dyn CredentialStore>>;
+
+    /// Opens the key of the store, and returns a sentence about it where it was made just now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`store`](Self::store), and when the key cannot be had.
+    fn unlock<'a>(&'a self, globals: &'a Globals) -> BoxFuture<'a, Result<Option<String>>>;
+
+    /// Names the store of an earlier moat, in a directory or where that moat has it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`store`](Self::store).
+    fn go_store(&self, directory: Option<&Path>, globals: &Globals) -> Result<GoStore>;
+
+    /// Reads a secret from standard input, without the white space around it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or too much.
+    fn secret_from_stdin(&self) -> BoxFuture<'_, Result<Secret>>;
+}

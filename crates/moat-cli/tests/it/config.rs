@@ -1,0 +1,53 @@
+//! Consent to what a workspace asks for.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::support::Moat;
+
+#[test]
+fn what_a_workspace_asks_for_is_shown_and_refused_where_nobody_answers() {
+    let moat = Moat::new();
+    let path = moat.workspace().join("moat.toml");
+    moat.run(&["trust"]).failed(2, &["there is no moat.toml"]);
+    fs::write(&path, "grants = [\"github\"]\nmounts = [\"/a\u{202e}b:/c\"]\n").unwrap();
+    let refused = moat.run(&["trust"]).failed(
+        1,
+        &[
+            "nobody is there to agree",
+            "  - use your credential github\n",
+            "  - read /a\\u{202e}b of this machine, as /c\n",
+            "moat trust --yes --workspace ",
+        ],
+    );
+    assert!(!refused.stderr.contains('\u{202e}'));
+    assert!(!moat.home().exists());
+    let trusted = moat.run(&["trust", "--yes", "--json"]).succeeded().json();
+    assert_eq!(trusted["trusted"][0], "use your credential github");
+    moat.run(&["trust"]).succeeded();
+    fs::write(&path, "grants = [\"github\", \"aws\"]").unwrap();
+    let refused = moat.run(&["trust"]).failed(1, &["  - use your credential aws\n"]);
+    assert!(!refused.stderr.contains("credential github"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_workspace_that_asks_for_nothing_needs_no_consent() {
+    let moat = Moat::new();
+    fs::write(moat.workspace().join("moat.toml"), "policy = \"strict\"").unwrap();
+    moat.run(&["trust"]).succeeded();
+    assert!(!moat.home().exists());
+}
+
+#[test]
+fn a_file_that_makes_no_sense_is_named_with_its_place() {
+    let moat = Moat::new();
+    let path = moat.workspace().join("moat.toml");
+    fs::write(&path, "\n grant = []").unwrap();
+    moat.run(&["trust"])
+        .failed(2, &["error: moat.toml:2:2: there is no key grant", "\n    write grants\n"]);
+    fs::remove_file(&path).unwrap();
+    symlink("/etc/passwd", &path).unwrap();
+    moat.run(&["trust"]).failed(2, &["is a link, which is not followed"]);
+    moat.run(&["trust", "--workspace", "/nonexistent"])
+        .failed(2, &["is no directory to work in", "--workspace DIR"]);
+}

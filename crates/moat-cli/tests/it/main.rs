@@ -1,0 +1,11 @@
+//! The real binary, with a cleared environment and a home of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test panics where its setup fails")]
+
+mod config;
+mod credentials;
+mod failures;
+mod github;
+mod runs;
+mod support;
+mod surface;
