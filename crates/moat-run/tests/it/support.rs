@@ -59,7 +59,7 @@ impl CredentialProvider for Toy {
         _: &'a GrantContext,
         _: &'a GrantRequest,
     ) -> BoxFuture<'a, Result<Credential, GrantError>> {
-        unimplemented!("no test grants")
+        unreachable!("no test grants")
     }
 
     fn configure_proxy(

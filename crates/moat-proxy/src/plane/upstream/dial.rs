@@ -146,8 +146,8 @@ async fn race(
 pub struct ConnectTo {
     host: Option<String>,
     port: Option<u16>,
-    to_host: String,
-    to_port: u16,
+    to_host: Option<String>,
+    to_port: Option<u16>,
 }
 
 impl ConnectTo {
@@ -156,8 +156,10 @@ impl ConnectTo {
             && self.port.is_none_or(|port| port == authority.port())
     }
 
-    pub(super) fn address(&self) -> (&str, u16) {
-        (&self.to_host, self.to_port)
+    /// Returns the host to connect to, where the rule names one, and the port for an authority to
+    /// which it applies.
+    pub(super) fn place(&self, authority: &Authority) -> (Option<&str>, u16) {
+        (self.to_host.as_deref(), self.to_port.unwrap_or(authority.port()))
     }
 }
 
@@ -168,15 +170,15 @@ impl FromStr for ConnectTo {
         let parts = split_outside_brackets(text);
         let invalid = || SetupError::new(format!("{text:?} is not HOST:PORT:ADDR:PORT"));
         let [host, port, to_host, to_port] = parts[..] else { return Err(invalid()) };
-        let number = |port: &str| port.parse::<u16>().map_err(|_| invalid());
+        let number = |port: &str| match port {
+            "" => Ok(None),
+            _ => port.parse::<u16>().map(Some).map_err(|_| invalid()),
+        };
         let bare = |host: &str| host.trim_matches(['[', ']']).trim_end_matches('.').to_owned();
-        if to_host.is_empty() {
-            return Err(invalid());
-        }
         Ok(Self {
             host: (!host.is_empty()).then(|| bare(host).to_ascii_lowercase()),
-            port: if port.is_empty() { None } else { Some(number(port)?) },
-            to_host: bare(to_host),
+            port: number(port)?,
+            to_host: (!to_host.is_empty()).then(|| bare(to_host)),
             to_port: number(to_port)?,
         })
     }
@@ -206,9 +208,12 @@ mod tests {
         let authority = |text| Authority::parse_connect(text).unwrap();
         assert!(rule.applies(&authority("api.example:443")));
         assert!(!rule.applies(&authority("api.example:444")));
-        assert_eq!(rule.address(), ("::1", 8443));
+        assert_eq!(rule.place(&authority("api.example:443")), (Some("::1"), 8443));
+        let any = authority("any.example:9");
+        assert_eq!(read("any.example:9:b:").unwrap().place(&any), (Some("b"), 9));
+        assert_eq!(read(":9::8443").unwrap().place(&any), (None, 8443));
         assert!(read("::127.0.0.1:1").unwrap().applies(&authority("any.example:9")));
-        for odd in ["", "a:1:b", "a:1:b:c", "a:x:b:1", "a:1::1", "a:1:b:1:2"] {
+        for odd in ["", "a:1:b", "a:1:b:c", "a:x:b:1", "a:1:b:1:2"] {
             assert!(read(odd).is_err(), "{odd}");
         }
     }

@@ -91,9 +91,11 @@ impl Upstream {
         handler: &dyn Handler,
         authority: &Authority,
     ) -> Result<Rewind<TcpStream>, Refusal> {
-        if let Some(rule) = self.connect_to.iter().find(|rule| rule.applies(authority)) {
+        let rule = self.connect_to.iter().find(|rule| rule.applies(authority));
+        let place = rule.map(|rule| rule.place(authority));
+        if let Some((Some(host), port)) = place {
             // The person named the address: there is nothing to judge.
-            return self.dial(rule.address()).await.map(|tcp| Rewind::new(Bytes::new(), tcp));
+            return self.dial((host, port)).await.map(|tcp| Rewind::new(Bytes::new(), tcp));
         }
         if let Some(known) = handler.known_addresses(authority)? {
             let tcp = dial::first_of(&self.dialer, known, &self.limits).await?;
@@ -114,7 +116,10 @@ impl Upstream {
             Host::Address(ip) => vec![*ip],
             Host::Name(name) => self.resolve(name.as_str()).await?,
         };
-        let judged = handler.judge_addresses(authority, addresses)?;
+        let mut judged = handler.judge_addresses(authority, addresses)?;
+        if let Some((_, port)) = place {
+            judged.iter_mut().for_each(|address| address.set_port(port));
+        }
         let tcp = dial::first_of(&self.dialer, judged, &self.limits).await?;
         Ok(Rewind::new(Bytes::new(), tcp))
     }
