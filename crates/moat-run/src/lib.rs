@@ -18,12 +18,13 @@ mod spec;
 mod stage;
 mod state;
 pub mod trust;
+mod watched;
 
 pub use crate::error::{Result, RunError, RunErrorKind};
 pub use crate::grants::GrantProblem;
 pub use crate::metadata::{RunMetadata, RunState};
 pub use crate::request::{AgentLaunch, Home, Place, RunRequest};
-pub use crate::run::{Notice, Run};
+pub use crate::run::{Notice, Run, Stopped};
 pub use crate::runner::{Runner, RunnerBuilder};
 pub use crate::spec::{Bind, ContainerSpec, Stdio, Way};
 pub use crate::state::StateDir;

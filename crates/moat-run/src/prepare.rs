@@ -32,6 +32,7 @@ use crate::spec::{Bind, ContainerSpec, Way};
 use crate::stage::Stage;
 use crate::state::{RunDir, failed, private_dir};
 use crate::trust::{self, Trust};
+use crate::watched::Watched;
 use crate::{Result, RunError, RunErrorKind, git};
 
 /// How long the authority of a run is valid.
@@ -162,8 +163,9 @@ impl Preparation {
         let up_to_date = UpToDate { live, book, rules };
         let (serving, notices) =
             Serving::begin(proxy, handle, entrance.listener, (records, file), up_to_date);
+        let watched = Watched::look(&self.request.workspace);
         let Self { host, dir, warnings, .. } = self;
-        Ok(Run { host, dir, metadata, spec, warnings, notices, serving })
+        Ok(Run { host, dir, metadata, spec, warnings, notices, serving, watched })
     }
 
     /// Chooses the grants; an agent chooses its own from those that are named and stored.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use moat_provider_core::{CredentialKey, RunId, RunStoppedContext};
@@ -19,6 +20,7 @@ use crate::rules::RuleBook;
 use crate::runner::Inner;
 use crate::spec::ContainerSpec;
 use crate::state::RunDir;
+use crate::watched::Watched;
 
 /// Notices that may wait to be read; what is more is dropped, for the log has it as well.
 const NOTICES: usize = 64;
@@ -34,6 +36,18 @@ pub struct Run {
     pub(crate) warnings: Vec<String>,
     pub(crate) notices: mpsc::Receiver<Notice>,
     pub(crate) serving: Serving,
+    pub(crate) watched: Watched,
+}
+
+/// A run that has ended.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Stopped {
+    /// What is kept of it.
+    pub metadata: RunMetadata,
+    /// Files of the workspace, relative to it, that changed meanwhile and that programs of the host
+    /// execute or obey: hooks and configuration of git, `.envrc`, tasks of editors, agents' settings.
+    pub changed: Vec<PathBuf>,
 }
 
 /// Something that a person should hear while a run goes on.
@@ -81,11 +95,11 @@ impl Run {
     }
 
     /// Ends the run: nobody reaches the proxy any more, hooks are called, minted secrets revoked,
-    /// staging removed. Returns what is kept of it.
+    /// staging removed. Returns what is kept of it, and what it changed that the host obeys.
     ///
     /// `exit_code` is that of the command, or 128 and the number of the signal that ended it.
     /// Failures on the way are logged; the rest is done nevertheless.
-    pub async fn stopped(mut self, exit_code: i32) -> RunMetadata {
+    pub async fn stopped(mut self, exit_code: i32) -> Stopped {
         self.serving.end().await;
         let now = self.host.cx.clock().now();
         self.metadata.state = RunState::Stopped;
@@ -96,7 +110,8 @@ impl Run {
             tracing::error!(%error, run = %self.dir.id(), "the run's metadata cannot be kept");
         }
         self.dir.keep();
-        self.metadata
+        let now = Watched::look(Path::new(&self.metadata.workspace));
+        Stopped { metadata: self.metadata, changed: now.changed_since(&self.watched) }
     }
 }
 

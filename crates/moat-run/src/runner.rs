@@ -24,8 +24,8 @@ use crate::StateDir;
 /// request.grants.push("github".parse()?);
 /// let run = runner.prepare(request).await?;
 /// // Start a container of your own from `run.spec()`, wait for it, and then:
-/// let metadata = run.stopped(0).await;
-/// # let _ = metadata;
+/// let stopped = run.stopped(0).await;
+/// # let _ = stopped;
 /// # Ok(())
 /// # }
 /// ```

@@ -64,6 +64,16 @@ impl StateDir {
         Ok(entries.filter_map(name).collect())
     }
 
+    /// Whether the process of a run lives.
+    ///
+    /// # Errors
+    ///
+    /// [`RunErrorKind::Io`] when that cannot be seen.
+    pub fn is_alive(&self, id: &RunId) -> Result<bool> {
+        let path = self.run(id);
+        Ok(path.join("lock").exists() && lock(&path)?.is_none())
+    }
+
     /// Makes the directory of what is kept for a workspace under a name.
     ///
     /// # Errors

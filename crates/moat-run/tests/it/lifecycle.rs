@@ -34,7 +34,7 @@ async fn a_container_uses_a_token_that_it_does_not_hold() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 
     let (id, Way::Socket { path, .. }) = (run.id().clone(), spec.way.clone()) else { panic!() };
-    let metadata = run.stopped(3).await;
+    let metadata = run.stopped(3).await.metadata;
     assert_eq!((metadata.state, metadata.exit_code), (RunState::Stopped, Some(3)));
     assert!(!path.exists());
     let directory = world.runner.state().run(&id);
@@ -178,7 +178,7 @@ async fn an_agent_chooses_its_grant_and_its_hook_is_asked_once() {
     assert_eq!(run.spec().command, ["toy", "--", "-x"]);
     assert_eq!(var(run.spec(), "TOY_AGENT"), "1");
     let id = run.id().clone();
-    let metadata = run.stopped(0).await;
+    let metadata = run.stopped(0).await.metadata;
     assert_eq!(metadata.grants, ["toy:own"]);
     assert_eq!(metadata.agent.as_deref(), Some("toy"));
     assert_eq!(metadata.provider_meta["toy"]["session"], format!("of-{id}"));

@@ -29,6 +29,11 @@ async fn a_client_in_the_sandbox_is_logged_in() {
     let running = sandbox.start(run.spec()).await.unwrap();
     let output = running.output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!((output.code, &*text), (0, "{\"me\":\"toy\"}"), "{:?}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        (output.code, &*text),
+        (0, "{\"me\":\"toy\"}"),
+        "{:?}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     run.stopped(output.code).await;
 }
