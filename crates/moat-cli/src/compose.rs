@@ -11,12 +11,13 @@ use moat_provider_core::{
     BoxFuture, Clock, CommandRunner, Entropy, Environment, FileSystem, HttpClient,
     RedirectListener, Secret, Terminal,
 };
+use moat_proxy::plane::{UpstreamProxy, UpstreamTls};
 use moat_store::{CredentialStore, FileStore, GoStore, KeyFile, KeyringEntry, Profile};
 
 use crate::app::plain_variable;
 use crate::args::Globals;
 use crate::error::{CliError, Code, Result};
-use crate::system::System;
+use crate::system::{System, Upstream};
 
 /// The name of moat's directory in the person's home.
 const DIRECTORY: &str = ".moat";
@@ -78,6 +79,31 @@ impl Machine {
         }
     }
 
+    /// Returns the proxy of the company, for hosts of proxied requests.
+    fn corporate(&self) -> Result<Option<UpstreamProxy>> {
+        let first = |names: [&str; 2]| -> Result<Option<Secret>> {
+            for name in names {
+                if let Some(url) = self.environment.var(name)?.filter(|url| !url.is_empty()) {
+                    return Ok(Some(url));
+                }
+            }
+            Ok(None)
+        };
+        let Some(url) = first(["HTTPS_PROXY", "https_proxy"])? else { return Ok(None) };
+        #[expect(clippy::disallowed_methods, reason = "the proxy's password goes to that proxy")]
+        let proxy = UpstreamProxy::parse(url.expose()).map_err(|error| {
+            CliError::usage(format!("HTTPS_PROXY: {error}"))
+                .with_hint("export HTTPS_PROXY=http://HOST:PORT, or unset it")
+        })?;
+        let bypass = match plain_variable(&*self.environment, "NO_PROXY")? {
+            Some(bypass) => Some(bypass),
+            None => plain_variable(&*self.environment, "no_proxy")?,
+        };
+        let entries = bypass.unwrap_or_default();
+        let entries = entries.split(',').map(|entry| entry.trim().to_owned());
+        Ok(Some(proxy.bypass(entries.filter(|entry| !entry.is_empty()))))
+    }
+
     /// Starts programs from outside of the current directory: it may be a workspace (law L17).
     fn programs(&self) -> SystemCommands {
         let commands = SystemCommands::new(Arc::clone(&self.environment));
@@ -126,6 +152,42 @@ impl System for Machine {
             globals.connect_to.iter().map(|rule| rule.parse()).collect::<Result<_, _>>()?;
         let proxy = CorporateProxy::from_environment(&*self.environment)?;
         Ok(Arc::new(client.connect_to(rules).proxy(proxy).build()?))
+    }
+
+    fn upstream(&self, globals: &Globals) -> Result<Upstream> {
+        let tls = match &globals.upstream_ca {
+            None => None,
+            Some(file) => {
+                let failed = |error: &dyn std::error::Error| {
+                    CliError::usage(format!("{} cannot be trusted", file.display()))
+                        .with_source(error)
+                        .with_hint("pass a file of PEM certificates: --upstream-ca FILE")
+                };
+                let pem = std::fs::read(file).map_err(|error| failed(&error))?;
+                let tls = UpstreamTls::system().or_else(|_| Ok(UpstreamTls::empty()));
+                Some(tls.and_then(|tls| tls.trust_pem(&pem)).map_err(|error| failed(&error))?)
+            }
+        };
+        let wrong = |error: moat_proxy::plane::SetupError| {
+            CliError::usage(error.to_string()).with_hint("--connect-to HOST:PORT:ADDR:PORT")
+        };
+        let rules = globals.connect_to.iter().map(|rule| rule.parse().map_err(wrong));
+        Ok(Upstream { tls, connect_to: rules.collect::<Result<_>>()?, proxy: self.corporate()? })
+    }
+
+    fn bridge(&self) -> Result<PathBuf> {
+        if let Some(bridge) = plain_variable(&*self.environment, "MOAT_BRIDGE")? {
+            return absolute(Path::new(&bridge));
+        }
+        let own = std::env::current_exe().map_err(|error| {
+            CliError::new("it is not known where this program is").with_source(&error)
+        })?;
+        Ok(own.with_file_name("moat-bridge"))
+    }
+
+    fn is_interactive(&self) -> bool {
+        use std::io::IsTerminal;
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
     fn home(&self) -> Result<PathBuf> {

@@ -31,6 +31,8 @@ pub(crate) enum Code {
     Usage,
     /// The person said no, or pressed Ctrl-C.
     Cancelled,
+    /// What a command that was started ended with, or 125 when it never began.
+    Passed(u8),
     /// Nobody reads standard output any more: there is nothing to say.
     Hangup,
 }
@@ -43,6 +45,7 @@ impl Code {
             Self::Failure => 1,
             Self::Usage => 2,
             Self::Cancelled => 130,
+            Self::Passed(code) => code,
         }
     }
 }

@@ -7,10 +7,19 @@ use moat_provider_core::{
     BoxFuture, Clock, CommandRunner, Entropy, Environment, FileSystem, HttpClient,
     RedirectListener, Secret, Terminal,
 };
+use moat_proxy::plane::{ConnectTo, UpstreamProxy, UpstreamTls};
 use moat_store::{CredentialStore, GoStore};
 
 use crate::args::Globals;
 use crate::error::Result;
+
+/// How proxied requests reach hosts.
+#[derive(Debug, Default)]
+pub(crate) struct Upstream {
+    pub(crate) tls: Option<UpstreamTls>,
+    pub(crate) connect_to: Vec<ConnectTo>,
+    pub(crate) proxy: Option<UpstreamProxy>,
+}
 
 /// What the commands need of the machine and the person. Each is made when it is asked for: a
 /// command that sends nothing reads no certificate authorities.
@@ -42,6 +51,23 @@ pub(crate) trait System {
     ///
     /// When a flag about it makes no sense, or there is nothing to trust.
     fn http(&self, globals: &Globals) -> Result<Arc<dyn HttpClient>>;
+
+    /// How proxied requests reach hosts.
+    ///
+    /// # Errors
+    ///
+    /// When a flag about it makes no sense.
+    fn upstream(&self, globals: &Globals) -> Result<Upstream>;
+
+    /// The program that is the first in a sandbox.
+    ///
+    /// # Errors
+    ///
+    /// When it is not known where this program is.
+    fn bridge(&self) -> Result<PathBuf>;
+
+    /// Whether a person can be asked.
+    fn is_interactive(&self) -> bool;
 
     /// Where all state is.
     ///

@@ -165,7 +165,7 @@ impl Preparation {
             Serving::begin(proxy, handle, entrance.listener, (records, file), up_to_date);
         let watched = Watched::look(&self.request.workspace);
         let Self { host, dir, warnings, .. } = self;
-        Ok(Run { host, dir, metadata, spec, warnings, notices, serving, watched })
+        Ok(Run { host, dir, metadata, spec, warnings, notices, serving, watched, context })
     }
 
     /// Chooses the grants; an agent chooses its own from those that are named and stored.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use moat_provider_core::{CredentialKey, RunId, RunStoppedContext};
+use moat_provider_core::{CredentialInfo, CredentialKey, RunContext, RunId, RunStoppedContext};
 use moat_proxy::RunRules;
 use moat_proxy::plane::{Proxy, RecordFile, Records, RunHandle};
 use moat_refresh::{ProblemKind, State};
@@ -37,6 +37,7 @@ pub struct Run {
     pub(crate) notices: mpsc::Receiver<Notice>,
     pub(crate) serving: Serving,
     pub(crate) watched: Watched,
+    pub(crate) context: Arc<RunContext>,
 }
 
 /// A run that has ended.
@@ -72,6 +73,12 @@ impl Run {
     #[must_use]
     pub fn spec(&self) -> &ContainerSpec {
         &self.spec
+    }
+
+    /// Returns the grants, without their secrets, as they were when the run was prepared.
+    #[must_use]
+    pub fn grants(&self) -> &[CredentialInfo] {
+        self.context.grants()
     }
 
     /// Returns what a person should know before the start.

@@ -1,14 +1,9 @@
 //! The command line: what may be typed, and what it means.
 
-#[expect(dead_code, reason = "the commands that start a run come with the run's own crate")]
 mod agent;
 mod global;
 mod grant;
 mod network;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the commands that start a run come with the run's own crate")
-)]
 mod run;
 mod simple;
 
@@ -17,9 +12,12 @@ use std::ffi::OsString;
 use clap::{ArgMatches, Command};
 use moat_provider_core::{Error, ErrorKind, GrantRef, Registry, Result};
 
+pub(crate) use self::agent::AgentArgs;
 pub(crate) use self::global::Globals;
 pub(crate) use self::grant::{GrantArgs, TokenFrom};
-pub(crate) use self::run::{HomeChoice, MountSpec, Publish, SandboxChoice};
+pub(crate) use self::run::{
+    ConfigUse, EnvSpec, HomeChoice, MountSpec, Publish, RunArgs, SandboxChoice,
+};
 pub(crate) use self::simple::{
     ImportArgs, ManArgs, RevokeArgs, TraceArgs, TrustArgs, VendorRevocation, WhyArgs,
 };
@@ -37,6 +35,8 @@ pub(crate) enum Invocation {
     Trust(TrustArgs),
     Why(WhyArgs),
     Trace(TraceArgs),
+    Run(Box<RunArgs>),
+    Agent(Box<AgentArgs>),
     Runs,
     Import(ImportArgs),
     Completions(clap_complete::Shell),
@@ -55,6 +55,7 @@ pub(crate) fn root(registry: &Registry, words: &[OsString]) -> Command {
         .disable_help_subcommand(true)
         .max_term_width(100)
         .subcommand(grant::command(registry, &words))
+        .subcommand(run::command())
         .subcommand(simple::revoke())
         .subcommand(simple::trust())
         .subcommand(simple::why())
@@ -62,7 +63,8 @@ pub(crate) fn root(registry: &Registry, words: &[OsString]) -> Command {
         .subcommand(simple::runs())
         .subcommand(simple::import())
         .subcommand(simple::completions())
-        .subcommand(simple::man());
+        .subcommand(simple::man())
+        .subcommands(agent::commands(registry));
     global::add(root)
 }
 
@@ -77,6 +79,7 @@ pub(crate) fn read(registry: &Registry, matches: &ArgMatches) -> CliResult<Invoc
     };
     Ok(match name {
         "grant" => grant::read(registry, matches)?,
+        "run" => Invocation::Run(Box::new(run::read(matches))),
         "revoke" => Invocation::Revoke(simple::read_revoke(matches)?),
         "trust" => Invocation::Trust(simple::read_trust(matches)),
         "why" => Invocation::Why(simple::read_why(matches)?),
@@ -84,7 +87,8 @@ pub(crate) fn read(registry: &Registry, matches: &ArgMatches) -> CliResult<Invoc
         "runs" => Invocation::Runs,
         "import" => Invocation::Import(simple::read_import(matches)),
         "completions" => Invocation::Completions(simple::read_shell(matches)),
-        _ => Invocation::Man(simple::read_man(matches)),
+        "man" => Invocation::Man(simple::read_man(matches)),
+        agent => Invocation::Agent(Box::new(agent::read(registry, agent, matches)?)),
     })
 }
 

@@ -40,8 +40,16 @@ const INHERITED: &[&str] = &[
     "WAYLAND_DISPLAY",
 ];
 
-/// Acquires a credential and keeps it.
+/// Acquires a credential, keeps it, and says so.
 pub(super) async fn grant(app: &App<'_>, args: GrantArgs) -> Result<()> {
+    let credential = acquire(app, args).await?;
+    let (info, now) = (credential.info(), app.now());
+    let text = format!("Granted {}{}.", info.key(), describe::until(info, now));
+    app.output.result(&text, || json!({ "granted": describe::json(info, now) }))
+}
+
+/// Acquires a credential and keeps it.
+pub(super) async fn acquire(app: &App<'_>, args: GrantArgs) -> Result<Credential> {
     let key = app.key(&args.grant)?;
     // Before the person types a token, not after: a store that cannot be had makes it pointless.
     if let Some(news) = app.system.unlock(&app.globals).await? {
@@ -64,11 +72,11 @@ pub(super) async fn grant(app: &App<'_>, args: GrantArgs) -> Result<()> {
             granted?
         }
     };
-    keep(app, &key, &credential, &*store).await
+    keep(&key, &credential, &*store).await?;
+    Ok(credential)
 }
 
 async fn keep(
-    app: &App<'_>,
     key: &CredentialKey,
     credential: &Credential,
     store: &dyn moat_store::CredentialStore,
@@ -78,11 +86,7 @@ async fn keep(
         return Err(CliError::new(message).with_hint("report this to the provider's authors"));
     }
     store.save(credential, Expect::Anything).await?;
-    let now = app.now();
-    app.output.result(
-        &format!("Granted {key}{}.", describe::until(credential.info(), now)),
-        || json!({ "granted": describe::json(credential.info(), now) }),
-    )
+    Ok(())
 }
 
 /// Returns a token that the person gives, if so.

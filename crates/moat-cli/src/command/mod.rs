@@ -9,6 +9,7 @@ mod list;
 mod man;
 mod providers;
 mod revoke;
+mod run;
 mod runs;
 mod show;
 mod test;
@@ -37,6 +38,8 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::Trust(args) => trust::trust(app, &args).await?,
         Invocation::Why(args) => return why::why(app, &args).await,
         Invocation::Trace(args) => trace::trace(app, &args)?,
+        Invocation::Run(args) => return run::run(app, *args).await,
+        Invocation::Agent(args) => return run::agent(app, *args).await,
         Invocation::Runs => runs::runs(app)?,
         Invocation::Completions(shell) => completions::completions(app, shell)?,
         Invocation::Man(args) => man::man(app, &args)?,

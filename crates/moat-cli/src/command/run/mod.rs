@@ -1,0 +1,130 @@
+//! `moat run` and `moat AGENT`: from flags and the workspace's file to a sandbox and its exit code.
+
+mod agents;
+mod place;
+mod wanted;
+
+use moat_provider_core::{Answer, GrantRef};
+use moat_run::sandbox::{Running, Sandbox};
+use moat_run::{Run, RunError, RunRequest, Runner, Stopped};
+
+use self::wanted::Wanted;
+use super::grant;
+use crate::app::App;
+use crate::args::{AgentArgs, GrantArgs, RunArgs, TokenFrom};
+use crate::error::{CliError, Code, Result};
+use crate::output::line;
+
+/// The exit code of a run that never began; what runners of containers use.
+const FAILED: u8 = 125;
+
+/// Runs a command, which may be an agent's own.
+pub(super) async fn run(app: &App<'_>, args: RunArgs) -> Result<Code> {
+    not_begun(async {
+        let wanted = Wanted::of_command(app, args).await?;
+        start(app, wanted).await
+    })
+    .await
+}
+
+/// Runs an agent.
+pub(super) async fn agent(app: &App<'_>, args: AgentArgs) -> Result<Code> {
+    not_begun(async {
+        let wanted = Wanted::of_agent(app, args).await?;
+        start(app, wanted).await
+    })
+    .await
+}
+
+/// Makes a failure before the start of the command one that cannot be taken for the command's own.
+async fn not_begun(run: impl Future<Output = Result<Code>>) -> Result<Code> {
+    run.await.map_err(|error| match error.code() {
+        Code::Failure => error.with_code(Code::Passed(FAILED)),
+        _ => error,
+    })
+}
+
+async fn start(app: &App<'_>, wanted: Wanted) -> Result<Code> {
+    let sandbox = place::sandbox(app, wanted.sandbox).await?;
+    let (registry, request) = wanted.into_request(app, &*sandbox)?;
+    let runner = place::runner(app, registry)?;
+    let run = prepare(app, &runner, request).await?;
+    tell(app, &run);
+    let (code, stopped) = finish(app, run, &*sandbox).await?;
+    report(app, &stopped);
+    Ok(Code::Passed(u8::try_from(code).unwrap_or(FAILED)))
+}
+
+/// Prepares a run. Where grants are missing and somebody is there, they are offered first.
+async fn prepare(app: &App<'_>, runner: &Runner, request: RunRequest) -> Result<Run> {
+    let failed = match runner.prepare(request.clone()).await {
+        Ok(run) => return Ok(run),
+        Err(failed) => failed,
+    };
+    let missing: Option<Vec<_>> =
+        failed.problems().iter().map(|problem| problem.key().cloned()).collect();
+    let missing = missing.filter(|keys| !keys.is_empty() && app.system.is_interactive());
+    let Some(missing) = missing else { return Err(failed.into()) };
+    let terminal = app.system.terminal();
+    terminal.tell(failed.message()).await?;
+    for key in missing {
+        match terminal.confirm(&format!("Grant {key} now?"), Answer::Yes).await? {
+            Answer::Yes => {}
+            Answer::No => return Err(CliError::from(failed).with_code(Code::Cancelled)),
+        }
+        let grant: GrantRef = key.to_string().parse()?;
+        let args = GrantArgs { grant, options: Vec::new(), token: TokenFrom::Provider };
+        grant::acquire(app, args).await?;
+    }
+    Ok(runner.prepare(request).await?)
+}
+
+/// Says what a person should know before the start.
+fn tell(app: &App<'_>, run: &Run) {
+    for warning in run.warnings() {
+        app.output.warn(&line(warning));
+    }
+    for info in run.grants() {
+        let day = time::Duration::days(1);
+        if let Some(expiry) = info.expires_at().filter(|expiry| *expiry - app.now() < day) {
+            let (key, when) = (info.key(), crate::output::relative(expiry, app.now()));
+            app.output.note(&format!("Note: {key} expires {when}."));
+        }
+    }
+}
+
+/// Starts the sandbox, and waits for its end.
+async fn finish(app: &App<'_>, mut run: Run, sandbox: &dyn Sandbox) -> Result<(i32, Stopped)> {
+    let mut running: Running = match sandbox.start(run.spec()).await {
+        Ok(running) => running,
+        Err(error) => {
+            run.stopped(FAILED.into()).await;
+            return Err(error.into());
+        }
+    };
+    let ended: Result<i32, RunError> = loop {
+        tokio::select! {
+            ended = running.wait() => break ended,
+            notice = run.notice() => {
+                app.output.warn(&format!("{} ({})", line(&notice.message), line(&notice.hint)));
+            }
+        }
+    };
+    let code = *ended.as_ref().unwrap_or(&i32::from(FAILED));
+    let stopped = run.stopped(code).await;
+    Ok((ended?, stopped))
+}
+
+/// Says what a person should look at after the end.
+fn report(app: &App<'_>, stopped: &Stopped) {
+    if stopped.changed.is_empty() {
+        return;
+    }
+    let files: Vec<_> =
+        stopped.changed.iter().map(|path| line(&path.display().to_string())).collect();
+    app.output.warn(&format!(
+        "the run changed files that programs outside of the sandbox obey: {}. Look at them before \
+         you use this workspace: git diff, git config --list --local",
+        files.join(", ")
+    ));
+}

@@ -1,0 +1,11 @@
+//! The command between programs that are not ours, in the sandbox: `cargo xtask e2e` installs them
+//! and runs this.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod clients;
+mod forge;
+mod isolation;
+mod machine;
+mod program;
+mod vendor;
