@@ -273,8 +273,7 @@ mod tests {
     fn waits_double_up_to_the_longest() {
         let schedule = Schedule::default().with_retries(MINUTE, 5 * MINUTE);
         for (failures, most) in [(1, 1), (2, 2), (3, 4), (4, 5), (40, 5), (u32::MAX, 5)] {
-            let drawn =
-                bounds(|entropy| schedule.retry(failures, Network::Reached, None, entropy));
+            let drawn = bounds(|entropy| schedule.retry(failures, Network::Reached, None, entropy));
             assert_about(drawn, MINUTE * most / 2, MINUTE * most);
         }
         let offline = bounds(|entropy| schedule.retry(9, Network::Offline, None, entropy));
@@ -284,9 +283,8 @@ mod tests {
     #[test]
     fn a_vendor_is_obeyed_within_reason() {
         let schedule = Schedule::default();
-        let wait = |after| {
-            schedule.retry(1, Network::Reached, Some(after), &FakeEntropy::default())
-        };
+        let wait =
+            |after| schedule.retry(1, Network::Reached, Some(after), &FakeEntropy::default());
         assert_eq!(wait(MINUTE), MINUTE);
         assert_eq!(wait(HOUR * 24), HOUR);
         assert!(wait(Duration::ZERO) >= Duration::from_millis(2500));

@@ -75,11 +75,7 @@ impl Subscription {
 
 impl Clone for Subscription {
     fn clone(&self) -> Self {
-        Self {
-            key: self.key.clone(),
-            user: self.user.clone(),
-            receiver: self.receiver.clone(),
-        }
+        Self { key: self.key.clone(), user: self.user.clone(), receiver: self.receiver.clone() }
     }
 }
 

@@ -128,11 +128,7 @@ impl MintTask {
         };
         let now = self.now();
         if rejected == Some(self.revision) && self.rejected.replace(self.revision) != rejected {
-            let wait = self.provoked.wait(
-                self.not_before.left(now),
-                now,
-                &self.shared.schedule,
-            );
+            let wait = self.provoked.wait(self.not_before.left(now), now, &self.shared.schedule);
             if !self.is_given_up() {
                 self.next = Next::After(Deadline::after(now, wait));
             }
@@ -278,9 +274,7 @@ impl MintTask {
                 State::Removed(problem.clone())
             }
             Some(problem) if problem.kind().needs_person() => State::NeedsPerson(problem.clone()),
-            Some(problem) => {
-                State::Retrying { at: from_now(now, due), problem: problem.clone() }
-            }
+            Some(problem) => State::Retrying { at: from_now(now, due), problem: problem.clone() },
         });
         self.place.status.send_if_modified(|shown| {
             let is_other = shown.revision != self.revision || shown.state != state;

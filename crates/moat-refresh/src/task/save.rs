@@ -115,8 +115,7 @@ impl Task {
             failures,
             basis,
         });
-        let is_news =
-            !self.held.as_ref().is_some_and(|held| is_same(&held.credential, &next));
+        let is_news = !self.held.as_ref().is_some_and(|held| is_same(&held.credential, &next));
         self.held = Some(Arc::new(Stored { credential: next, generation }));
         if is_news {
             self.revision += 1;

@@ -120,7 +120,6 @@ impl Vendor {
         self.state().mint_life = life.into();
     }
 
-
     /// Returns when refreshes began, since the clock did.
     pub(crate) fn calls(&self) -> Vec<Duration> {
         self.state().calls.clone()
