@@ -111,7 +111,7 @@ async fn what_is_revoked_waits_for_the_person_and_asks_nobody() {
         assert_eq!(problem.kind(), ProblemKind::Revoked);
         assert_eq!(world.vendor.calls().len(), 1);
         // Until there is a new grant.
-        world.grant(0 * SECOND).await;
+        world.grant(Duration::ZERO).await;
         engine.ensure_fresh(&world.key()).await.unwrap();
         assert_eq!(world.vendor.calls().len(), 2);
     }

@@ -1,5 +1,7 @@
 //! The tests of moat-refresh.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 mod support;
 
 mod failures;

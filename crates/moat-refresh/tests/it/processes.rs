@@ -1,6 +1,7 @@
 //! Many callers and many processes, one refresh.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use moat_refresh::{ProblemKind, Schedule, State};
 use moat_store::{CredentialStore, Expect};
@@ -81,7 +82,7 @@ async fn sixteen_processes_ask_the_vendor_once_for_each_rotation() {
 #[tokio::test(start_paused = true)]
 async fn sixteen_processes_that_begin_together_ask_once() {
     let world = Arc::new(World::new());
-    world.grant(0 * SECOND).await;
+    world.grant(Duration::ZERO).await;
     let mut callers = JoinSet::new();
     for _ in 0..16 {
         let world = Arc::clone(&world);

@@ -111,10 +111,10 @@ impl Machine {
                 let _ = tokio::time::timeout(after, call).await;
             }
             Step::Reject(at) => {
-                if let (process, Some(watched)) = &self.processes[at] {
-                    if let Some(generation) = watched.snapshot().generation() {
-                        process.rejected(&key, generation);
-                    }
+                if let (process, Some(watched)) = &self.processes[at]
+                    && let Some(generation) = watched.snapshot().generation()
+                {
+                    process.rejected(&key, generation);
                 }
             }
             Step::Vendor(outcomes) => self.world.vendor.next(outcomes),

@@ -1,5 +1,7 @@
 //! When a refresh takes place.
 
+use std::time::Duration;
+
 use moat_refresh::State;
 
 use crate::support::*;
@@ -77,7 +79,7 @@ async fn a_vendor_whose_tokens_have_expired_already_is_not_asked_all_the_time() 
     for (life, at_most) in [(0, 121), (1, 121), (40, 121), (120, 45)] {
         let world = World::new();
         world.vendor.set_life(life * SECOND);
-        world.grant(0 * SECOND).await;
+        world.grant(Duration::ZERO).await;
         let engine = world.process();
         let watched = engine.watch(&world.key()).await.unwrap();
         pass(HOUR).await;
@@ -103,8 +105,8 @@ async fn a_vendor_whose_tokens_have_expired_already_is_not_asked_all_the_time() 
 #[tokio::test(start_paused = true)]
 async fn ending_and_beginning_anew_evades_no_limit() {
     let world = World::new();
-    world.vendor.set_life(0 * SECOND);
-    world.grant(0 * SECOND).await;
+    world.vendor.set_life(Duration::ZERO);
+    world.grant(Duration::ZERO).await;
     let engine = world.process();
     for _ in 0..100 {
         assert!(engine.ensure_fresh(&world.key()).await.is_err());

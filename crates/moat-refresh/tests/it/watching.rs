@@ -1,5 +1,7 @@
 //! What subscribers see, and how tasks begin and end.
 
+use std::time::Duration;
+
 use moat_provider_core::{Credential, Registry};
 use moat_refresh::{ProblemKind, Refresher, State};
 use moat_store::{CredentialStore, MemoryStore};
@@ -142,7 +144,7 @@ async fn what_is_not_there_or_not_known_is_said_with_what_helps() {
 #[tokio::test(start_paused = true)]
 async fn requests_wait_for_what_is_being_renewed_and_for_nothing_else() {
     let world = World::new();
-    world.grant(0 * SECOND).await;
+    world.grant(Duration::ZERO).await;
     let engine = world.process();
     let keys = [world.key()];
     assert!(engine.prepare(&keys).is_none(), "nobody watches it");
@@ -151,7 +153,7 @@ async fn requests_wait_for_what_is_being_renewed_and_for_nothing_else() {
     assert_eq!(watched.snapshot().revision(), 2);
     assert!(engine.prepare(&keys).is_none());
     // Nothing is gained by waiting for the person.
-    world.put(world.vendor.fixed(Some(0 * SECOND))).await;
+    world.put(world.vendor.fixed(Some(Duration::ZERO))).await;
     pass(MINUTE).await;
     assert!(matches!(watched.snapshot().state(), State::NeedsPerson(_)));
     assert!(engine.prepare(&keys).is_none());
