@@ -1,0 +1,115 @@
+//! `settings.json`, from five sources.
+
+use moat_agent::Layers;
+use serde_json::{Map, Value, json};
+
+use super::Options;
+use super::host::Host;
+use super::plugins::{Directories, is_plugin, is_word, marketplace};
+
+/// The name of the file, in Claude Code's directory.
+pub(super) const FILE: &str = "settings.json";
+/// The name of the file with what prevails over a repository's own settings.
+pub(super) const OVERRIDES: &str = "moat-settings.json";
+
+const PLUGINS: &str = "enabledPlugins";
+const MARKETPLACES: &str = "extraKnownMarketplaces";
+const RENDERER: &str = "tui";
+const SKIP_WARNING: &str = "skipDangerousModePermissionPrompt";
+/// What several sources have a say in. Every other setting is the person's own, for sandboxes.
+const SHARED: [&str; 4] = [PLUGINS, MARKETPLACES, RENDERER, SKIP_WARNING];
+
+/// Where settings come from, beside the person's own Claude Code, which is weaker than all of these.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SettingsSource {
+    /// The person's settings for sandboxes. Of this source every setting is used.
+    Sandbox,
+    /// A file of the workspace, `.claude/settings.json`. Its plugins and marketplaces are used; a
+    /// host passes them on only after the person agreed to them.
+    Workspace,
+    /// The configuration of the run. Its plugins and marketplaces prevail, also over what Claude
+    /// Code finds in the workspace.
+    Run,
+}
+
+/// A source, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    KnownMarketplaces,
+    Host,
+    Given(SettingsSource),
+}
+
+impl Source {
+    const fn directories(self) -> Directories {
+        match self {
+            Self::Given(SettingsSource::Sandbox | SettingsSource::Run) => Directories::OfContainer,
+            _ => Directories::OfHost,
+        }
+    }
+}
+
+/// Plugins, marketplaces, and the rest.
+pub(super) struct United {
+    settings: Map<String, Value>,
+    overrides: Map<String, Value>,
+}
+
+/// Unites the sources.
+pub(super) fn unite(options: &Options, host: &Host) -> United {
+    let mut layers = Layers::new();
+    let known = json!({ MARKETPLACES: host.marketplaces });
+    let known = known.as_object().cloned().unwrap_or_default();
+    layers.push(Source::KnownMarketplaces, known);
+    layers.push(Source::Host, host.settings.clone());
+    let mut given: Vec<_> = options.settings.iter().collect();
+    given.sort_by_key(|(source, _)| *source);
+    let mut settings = Map::new();
+    let mut of_run = Layers::new();
+    for (source, given) in given {
+        layers.push(Source::Given(*source), given.clone());
+        match source {
+            SettingsSource::Sandbox => {
+                let extras = given.iter().filter(|(name, _)| !SHARED.contains(&name.as_str()));
+                settings.extend(extras.map(|(name, value)| (name.clone(), value.clone())));
+            }
+            SettingsSource::Run => of_run.push(Source::Given(*source), given.clone()),
+            SettingsSource::Workspace => {}
+        }
+    }
+    settings.extend(shared(&layers));
+    // The full screen renderer starts the program anew and loses flags (Claude Code 2.1).
+    let is_renderer = |value: &Value| value == "default" || value == "fullscreen";
+    let renderer = layers.last(RENDERER, is_renderer);
+    let renderer = renderer.map_or_else(|| "default".into(), |(_, value)| value.clone());
+    settings.insert(RENDERER.to_owned(), renderer);
+    // The sandbox is the border, as the person said by starting it. Without the flag that lets the
+    // agent act by itself this says nothing.
+    settings.insert(SKIP_WARNING.to_owned(), true.into());
+    United { settings, overrides: shared(&of_run) }
+}
+
+/// Returns plugins and marketplaces, as far as they are well-formed.
+fn shared(layers: &Layers<Source>) -> Map<String, Value> {
+    let plugins = layers.united(PLUGINS).into_iter().filter_map(|(name, (_, enabled))| {
+        (is_plugin(name) && enabled.is_boolean()).then(|| (name.to_owned(), enabled.clone()))
+    });
+    let marketplaces = layers.united(MARKETPLACES).into_iter();
+    let marketplaces = marketplaces.filter_map(|(name, (source, value))| {
+        let value = marketplace(value, source.directories()).filter(|_| is_word(name))?;
+        Some((name.to_owned(), value))
+    });
+    let united =
+        [(PLUGINS, plugins.collect::<Map<_, _>>()), (MARKETPLACES, marketplaces.collect())];
+    let some = united.into_iter().filter(|(_, entries)| !entries.is_empty());
+    some.map(|(name, entries)| (name.to_owned(), entries.into())).collect()
+}
+
+pub(super) fn render(united: &United) -> String {
+    format!("{:#}\n", Value::from(united.settings.clone()))
+}
+
+pub(super) fn render_overrides(united: &United) -> Option<String> {
+    (!united.overrides.is_empty()).then(|| format!("{:#}\n", Value::from(united.overrides.clone())))
+}
