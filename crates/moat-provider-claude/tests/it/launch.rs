@@ -1,0 +1,105 @@
+//! How Claude Code is started.
+
+use moat_provider_claude::{Claude, SESSION_ID, SettingsSource};
+use moat_provider_core::{
+    AgentProvider, Approval, ContainerConfig, ErrorKind, Launch, LaunchMode, Session,
+};
+use moat_provider_testkit::Ports;
+use serde_json::json;
+
+use crate::support::prepare;
+
+const OWN: &str = "11111111-1111-4111-8111-111111111111";
+const OTHER: &str = "22222222-2222-4222-8222-222222222222";
+
+fn config() -> ContainerConfig {
+    let mut config = ContainerConfig::default();
+    config.state.insert(SESSION_ID.to_owned(), OWN.to_owned());
+    config
+}
+
+fn launch(session: Session, mode: LaunchMode, approval: Approval, prompt: Option<&str>) -> Launch {
+    let mut launch = Launch::default();
+    launch.session = session;
+    launch.mode = mode;
+    launch.approval = approval;
+    launch.prompt = prompt.map(str::to_owned);
+    launch
+}
+
+fn words(claude: &Claude, launch: &Launch) -> String {
+    claude.command(launch, &config()).unwrap().join(" ")
+}
+
+#[test]
+fn each_launch_has_its_flags() {
+    use Approval::{AgentDefault, Unattended};
+    use LaunchMode::{Headless, Interactive};
+    let resume = || Session::Resume(OTHER.to_owned());
+    let yolo = "--dangerously-skip-permissions";
+    let own = format!("--session-id={OWN}");
+    for (session, mode, approval, prompt, command) in [
+        (Session::Fresh, Interactive, Unattended, None, format!("claude {yolo} {own}")),
+        (Session::Fresh, Interactive, AgentDefault, None, format!("claude {own}")),
+        (
+            Session::Fresh,
+            Headless,
+            Unattended,
+            Some("--help is what it says"),
+            format!("claude {yolo} {own} --print -- --help is what it says"),
+        ),
+        (
+            Session::Continue,
+            Headless,
+            AgentDefault,
+            Some("go on"),
+            format!("claude --continue --fork-session {own} --print -- go on"),
+        ),
+        (
+            resume(),
+            Interactive,
+            AgentDefault,
+            Some("-"),
+            format!("claude --resume={OTHER} --fork-session {own} -- -"),
+        ),
+        // The prompt then comes by standard input.
+        (Session::Fresh, Headless, Unattended, None, format!("claude {yolo} {own} --print")),
+    ] {
+        let launch = launch(session, mode, approval, prompt);
+        assert_eq!(words(&Claude::new(), &launch), command, "{launch:?}");
+    }
+}
+
+#[test]
+fn a_model_is_an_option() {
+    let claude = Claude::new().model("--opus");
+    assert!(words(&claude, &Launch::default()).contains(" --model=--opus "));
+}
+
+#[test]
+fn what_is_no_id_is_not_resumed() {
+    for id in ["", "id", "--help", "../x", "11111111-1111-4111-8111-11111111111G"] {
+        let launch = launch(
+            Session::Resume(id.to_owned()),
+            LaunchMode::Interactive,
+            Approval::Unattended,
+            None,
+        );
+        let error = Claude::new().command(&launch, &config()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{id:?}");
+        assert!(error.hint().is_some());
+    }
+}
+
+#[test]
+fn settings_of_the_run_come_by_a_flag() {
+    let settings = json!({"enabledPlugins": {"a@m": false}});
+    let claude = Claude::new().settings(SettingsSource::Run, settings.as_object().unwrap().clone());
+    let container = prepare(&claude, &Ports::bare(), &["claude"], None, |_| {}).unwrap();
+    let command = claude.command(&Launch::default(), &container.config).unwrap();
+    let flag = "--settings=/home/moatuser/.claude/moat-settings.json".to_owned();
+    assert!(command.contains(&flag), "{command:?}");
+    let container = prepare(&Claude::new(), &Ports::bare(), &["claude"], None, |_| {}).unwrap();
+    let command = Claude::new().command(&Launch::default(), &container.config).unwrap();
+    assert!(!command.iter().any(|word| word.starts_with("--settings")), "{command:?}");
+}
