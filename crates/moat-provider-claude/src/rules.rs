@@ -34,7 +34,7 @@ use Extent::{Exact, Under};
 ///
 /// Source: Claude Code 2.1.197 on the wire.
 const COMMON: &[Row] = &[
-    (EVERY, "/v1/messages", Under),
+    (EVERY, MESSAGES, Under),
     (GET, "/v1/models", Under),
     (GET, "/api/claude_cli/bootstrap", Exact),
     (GET, "/api/claude_code/settings", Exact),
@@ -45,6 +45,7 @@ const COMMON: &[Row] = &[
     (POST, "/api/event_logging", Under),
 ];
 
+const MESSAGES: &str = "/v1/messages";
 const PROFILE: &str = "/api/oauth/profile";
 const USAGE: &str = "/api/oauth/usage";
 
@@ -127,8 +128,8 @@ fn credential(
         Kind::OAuth => (AUTHORIZATION, API_KEY, HeaderTemplate::Bearer),
         Kind::ApiKey => (API_KEY, AUTHORIZATION, HeaderTemplate::Raw),
     };
-    let is_profile = target.path_pattern().matches(PROFILE);
-    let is_usage = target.path_pattern().matches(USAGE);
+    let serves = |path| target.path_pattern().matches(path);
+    let (messages, profile, usage) = (serves(MESSAGES), serves(PROFILE), serves(USAGE));
     let mut rule = CredentialRule::new(target, header, template, SecretRef::token(info.key()))
         .placeholder(kind.placeholder(info.key(), run)?)
         .group(slots())
@@ -137,12 +138,15 @@ fn credential(
     if kind == Kind::OAuth {
         rule = rule.when_used(Companion::AppendToList(BETA, OAUTH_BETA));
     }
-    // Tokens without the scope `user:profile` get a 403, which is no reason for the client to fail.
-    if is_profile {
-        rule = rule.when_used(instead_of_403(PROFILE, &profile(info))?);
+    if messages {
+        rule = rule.when_used(instead_of_401(info)?);
     }
-    if is_usage {
-        rule = rule.when_used(instead_of_403(USAGE, &usage())?);
+    // Tokens without the scope `user:profile` get a 403, which is no reason for the client to fail.
+    if profile {
+        rule = rule.when_used(instead_of_403(PROFILE, &no_profile(info))?);
+    }
+    if usage {
+        rule = rule.when_used(instead_of_403(USAGE, &no_usage())?);
     }
     Ok(rule)
 }
@@ -155,6 +159,23 @@ fn fill(kind: Kind, info: &CredentialInfo, run: &RunContext) -> Fill {
     }
 }
 
+/// Says what to do about a credential that the vendor does not accept any more.
+///
+/// To a 401 Claude Code answers with advice of its own, to log in from inside; what a 403 says it
+/// shows (2.1.197). The host has seen the 401 before.
+fn instead_of_401(info: &CredentialInfo) -> Result<Companion> {
+    let grant = info.key();
+    let message = format!(
+        "Anthropic does not accept the credential of the grant {grant} any more. Outside of this \
+         sandbox, run: moat grant {grant}"
+    );
+    let error = json!({ "type": "permission_error", "message": message });
+    let body = json!({ "type": "error", "error": error });
+    let answer = CannedAnswer::json(StatusCode::FORBIDDEN, body.to_string());
+    let path = PathPattern::under(MESSAGES)?;
+    Ok(Companion::RewriteAnswer(AnswerRewrite::new(path, StatusCode::UNAUTHORIZED, answer)))
+}
+
 fn instead_of_403(path: &str, body: &Value) -> Result<Companion> {
     let answer = CannedAnswer::json(StatusCode::OK, body.to_string());
     let path = PathPattern::exact(path)?;
@@ -162,7 +183,7 @@ fn instead_of_403(path: &str, body: &Value) -> Result<Companion> {
 }
 
 /// A profile of the real shape that names nobody.
-fn profile(info: &CredentialInfo) -> Value {
+fn no_profile(info: &CredentialInfo) -> Value {
     let plan = info.metadata(SUBSCRIPTION_TYPE).unwrap_or(crate::container::DEFAULT_PLAN);
     json!({
         "account": {
@@ -188,7 +209,7 @@ fn profile(info: &CredentialInfo) -> Value {
 /// The nil UUID (RFC 9562, section 5.9).
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
-fn usage() -> Value {
+fn no_usage() -> Value {
     json!({
         "five_hour": null,
         "seven_day": null,

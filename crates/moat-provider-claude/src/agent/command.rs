@@ -57,7 +57,7 @@ pub(crate) fn command(
     command.finish()
 }
 
-/// Settings of the run prevail over those of the workspace only when they come by a flag.
+/// Settings prevail over those of the workspace only when they come by a flag.
 fn overrides(config: &ContainerConfig) -> Option<&str> {
     let paths = config.files.iter().map(|file| file.path().as_str());
     paths.into_iter().find(|path| path.ends_with(settings::OVERRIDES))

@@ -43,7 +43,11 @@ const ALLOWED_OF_ACCOUNT: &[(&str, ValueKind)] = &[
     ("workspaceRole", Text),
 ];
 
-pub(super) fn render(options: &Options, opts: &PrepareOpts, host: &Host) -> Result<String> {
+pub(super) fn render(
+    options: &Options,
+    opts: &PrepareOpts,
+    host: &Host,
+) -> Result<Map<String, Value>> {
     let own = match opts.host_config.is_empty() {
         true => &host.config,
         false => &opts.host_config,
@@ -68,7 +72,7 @@ pub(super) fn render(options: &Options, opts: &PrepareOpts, host: &Host) -> Resu
             servers.into_iter().map(|(name, config)| (name.to_owned(), server(&config))).collect();
         config.insert("mcpServers".to_owned(), servers.into());
     }
-    Ok(format!("{:#}\n", Value::from(config)))
+    Ok(config)
 }
 
 /// The person has said by the grant that Claude Code may use the key.

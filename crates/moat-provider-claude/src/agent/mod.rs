@@ -112,12 +112,10 @@ pub(crate) async fn prepare(
     prepared.env = environment::variables(options)?;
 
     let config = config::render(options, opts, &host)?;
-    stage(&mut prepared, run.home().join(config::FILE)?, config);
+    stage(&mut prepared, run.home().join(config::FILE)?, pretty(config));
     let settings = settings::unite(options, &host);
-    stage(&mut prepared, directory.join(settings::FILE)?, settings::render(&settings));
-    if let Some(overrides) = settings::render_overrides(&settings) {
-        stage(&mut prepared, directory.join(settings::OVERRIDES)?, overrides);
-    }
+    stage(&mut prepared, directory.join(settings::FILE)?, pretty(settings.settings));
+    stage(&mut prepared, directory.join(settings::OVERRIDES)?, pretty(settings.overrides));
     if let Some(script) = key::script(run)? {
         let path = directory.join(key::SCRIPT)?;
         prepared.env.extend(key::variables(&path)?);
@@ -136,6 +134,10 @@ pub(crate) async fn prepare(
     let session = SessionId::random(&**cx.entropy())?;
     prepared.state.insert(SESSION_ID.to_owned(), session.to_string());
     Ok(prepared)
+}
+
+fn pretty(json: Map<String, Value>) -> String {
+    format!("{:#}\n", Value::from(json))
 }
 
 fn stage(prepared: &mut ContainerConfig, path: ContainerPath, contents: String) {

@@ -9,15 +9,19 @@ use super::plugins::{Directories, is_plugin, is_word, marketplace};
 
 /// The name of the file, in Claude Code's directory.
 pub(super) const FILE: &str = "settings.json";
-/// The name of the file with what prevails over a repository's own settings.
+/// The name of the file with what prevails over a repository's own settings, because it comes by a
+/// flag.
 pub(super) const OVERRIDES: &str = "moat-settings.json";
 
 const PLUGINS: &str = "enabledPlugins";
 const MARKETPLACES: &str = "extraKnownMarketplaces";
 const RENDERER: &str = "tui";
 const SKIP_WARNING: &str = "skipDangerousModePermissionPrompt";
-/// What several sources have a say in. Every other setting is the person's own, for sandboxes.
-const SHARED: [&str; 4] = [PLUGINS, MARKETPLACES, RENDERER, SKIP_WARNING];
+/// A program that prints a key. The credential is that of the grant: a repository that brings a
+/// program would have the conversation under an account of its own.
+const KEY_PROGRAM: &str = "apiKeyHelper";
+/// What several sources have a say in, or none. Every other setting is the person's own, for sandboxes.
+const SHARED: [&str; 5] = [PLUGINS, MARKETPLACES, RENDERER, SKIP_WARNING, KEY_PROGRAM];
 
 /// Where settings come from, beside the person's own Claude Code, which is weaker than all of these.
 #[non_exhaustive]
@@ -50,10 +54,12 @@ impl Source {
     }
 }
 
-/// Plugins, marketplaces, and the rest.
+/// What all sources come to.
 pub(super) struct United {
-    settings: Map<String, Value>,
-    overrides: Map<String, Value>,
+    /// What stands in `settings.json`.
+    pub(super) settings: Map<String, Value>,
+    /// What prevails over a repository's own settings.
+    pub(super) overrides: Map<String, Value>,
 }
 
 /// Unites the sources.
@@ -87,7 +93,9 @@ pub(super) fn unite(options: &Options, host: &Host) -> United {
     // The sandbox is the border, as the person said by starting it. Without the flag that lets the
     // agent act by itself this says nothing.
     settings.insert(SKIP_WARNING.to_owned(), true.into());
-    United { settings, overrides: shared(&of_run) }
+    let mut overrides = shared(&of_run);
+    overrides.insert(KEY_PROGRAM.to_owned(), "".into());
+    United { settings, overrides }
 }
 
 /// Returns plugins and marketplaces, as far as they are well-formed.
@@ -104,12 +112,4 @@ fn shared(layers: &Layers<Source>) -> Map<String, Value> {
         [(PLUGINS, plugins.collect::<Map<_, _>>()), (MARKETPLACES, marketplaces.collect())];
     let some = united.into_iter().filter(|(_, entries)| !entries.is_empty());
     some.map(|(name, entries)| (name.to_owned(), entries.into())).collect()
-}
-
-pub(super) fn render(united: &United) -> String {
-    format!("{:#}\n", Value::from(united.settings.clone()))
-}
-
-pub(super) fn render_overrides(united: &United) -> Option<String> {
-    (!united.overrides.is_empty()).then(|| format!("{:#}\n", Value::from(united.overrides.clone())))
 }

@@ -36,7 +36,7 @@ fn mcp_servers() -> [(String, McpServerConfig); 3] {
     };
     [
         ("files".to_owned(), local),
-        ("notes".to_owned(), remote("https://notes.example.com/mcp", &[], Some("anthropic"))),
+        ("notes".to_owned(), remote("https://notes.example.com/mcp", &[], Some("custom:notes"))),
         ("docs".to_owned(), remote("https://docs.example.com/mcp", &[("x-team", "a")], None)),
     ]
 }
@@ -56,7 +56,8 @@ fn everything_that_a_run_may_bring_is_staged() {
             SettingsSource::Sandbox,
             object(json!({"model": "sonnet", "permissions": {"deny": ["WebFetch"]}})),
         );
-    let container = prepare(&claude, &Ports::bare(), &["claude", "anthropic"], None, |opts| {
+    let grants = ["claude", "anthropic", "custom:notes"];
+    let container = prepare(&claude, &Ports::bare(), &grants, None, |opts| {
         opts.mcp_servers.extend(mcp_servers());
         opts.runtime_context = "# Moat Environment\n\nThe workspace is /workspace.\n".to_owned();
         opts.host_config = object(json!({
@@ -132,7 +133,7 @@ fn a_server_without_its_grant_stops_the_run() {
         opts.mcp_servers.extend(mcp_servers());
     });
     let error = prepared.err().unwrap();
-    assert!(error.hint().unwrap().contains("--grant anthropic"), "{error}");
+    assert!(error.hint().unwrap().contains("--grant custom:notes"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How Claude Code is started.
 
-use moat_provider_claude::{Claude, SESSION_ID, SettingsSource};
+use moat_provider_claude::{Claude, SESSION_ID};
 use moat_provider_core::{
     AgentProvider, Approval, ContainerConfig, ErrorKind, Launch, LaunchMode, Session,
 };
@@ -92,14 +92,12 @@ fn what_is_no_id_is_not_resumed() {
 }
 
 #[test]
-fn settings_of_the_run_come_by_a_flag() {
-    let settings = json!({"enabledPlugins": {"a@m": false}});
-    let claude = Claude::new().settings(SettingsSource::Run, settings.as_object().unwrap().clone());
-    let container = prepare(&claude, &Ports::bare(), &["claude"], None, |_| {}).unwrap();
-    let command = claude.command(&Launch::default(), &container.config).unwrap();
-    let flag = "--settings=/home/moatuser/.claude/moat-settings.json".to_owned();
-    assert!(command.contains(&flag), "{command:?}");
+fn what_prevails_over_a_repository_comes_by_a_flag() {
     let container = prepare(&Claude::new(), &Ports::bare(), &["claude"], None, |_| {}).unwrap();
     let command = Claude::new().command(&Launch::default(), &container.config).unwrap();
-    assert!(!command.iter().any(|word| word.starts_with("--settings")), "{command:?}");
+    let flag = "--settings=/home/moatuser/.claude/moat-settings.json".to_owned();
+    assert!(command.contains(&flag), "{command:?}");
+    // A repository that brings a program for keys would have the conversation on its own account.
+    let overrides = container.json(".claude/moat-settings.json");
+    assert_eq!(overrides, json!({"apiKeyHelper": ""}));
 }

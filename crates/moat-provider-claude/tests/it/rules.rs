@@ -28,7 +28,7 @@ fn render_companion(companion: &Companion) -> String {
         Companion::RemoveHeader(name) => format!("no {name}"),
         Companion::RewriteAnswer(rewrite) => {
             let body = String::from_utf8(rewrite.answer().body().to_vec()).unwrap();
-            format!("instead of 403: {} {body}", rewrite.answer().status().as_u16())
+            format!("answered instead: {} {body}", rewrite.answer().status().as_u16())
         }
         other => format!("{other:?}"),
     }
@@ -169,7 +169,8 @@ fn placeholders_are_found_in_the_slots_of_the_vendor() {
     assert!(named("authorization") && named("x-api-key"), "{slots:?}");
 }
 
-fn rewritten(path: &str, status: u16, credential: &Credential) -> Option<Value> {
+/// Returns the status and body that an answer is replaced by.
+fn rewritten(path: &str, status: u16, credential: &Credential) -> Option<(u16, Value)> {
     let credentials = [credential.clone()];
     let rules = rules_of(credential.info(), &run(&credentials, None));
     let status = StatusCode::from_u16(status).unwrap();
@@ -179,8 +180,8 @@ fn rewritten(path: &str, status: u16, credential: &Credential) -> Option<Value> 
         .find(|rule| rule.target().matches("api.anthropic.com", 443, &Method::GET, path))?;
     rule.companions().iter().find_map(|companion| match companion {
         Companion::RewriteAnswer(rewrite) if rewrite.applies(path, status) => {
-            assert_eq!(rewrite.answer().status(), StatusCode::OK);
-            Some(serde_json::from_slice(rewrite.answer().body()).unwrap())
+            let body = serde_json::from_slice(rewrite.answer().body()).unwrap();
+            Some((rewrite.answer().status().as_u16(), body))
         }
         _ => None,
     })
@@ -189,10 +190,12 @@ fn rewritten(path: &str, status: u16, credential: &Credential) -> Option<Value> 
 #[test]
 fn only_a_403_on_profile_and_usage_is_answered_here() {
     let [credential] = &granted(&["claude"])[..] else { panic!("one grant") };
-    let profile = rewritten("/api/oauth/profile", 403, credential).unwrap();
+    let (status, profile) = rewritten("/api/oauth/profile", 403, credential).unwrap();
+    assert_eq!(status, 200);
     assert!(profile["account"]["uuid"].is_string() && profile["organization"]["uuid"].is_string());
     assert_eq!(profile["organization"]["organization_type"], "claude_max");
-    let usage = rewritten("/api/oauth/usage", 403, credential).unwrap();
+    let (status, usage) = rewritten("/api/oauth/usage", 403, credential).unwrap();
+    assert_eq!(status, 200);
     assert!(usage.as_object().unwrap().contains_key("five_hour"));
     for (path, status) in [
         ("/api/oauth/profile", 401),
@@ -202,6 +205,22 @@ fn only_a_403_on_profile_and_usage_is_answered_here() {
         ("/v1/models", 403),
     ] {
         assert_eq!(rewritten(path, status, credential), None, "{status} {path}");
+    }
+}
+
+#[test]
+fn a_credential_that_is_refused_names_the_command_that_helps() {
+    for (grant, command) in [("claude", "moat grant claude"), ("anthropic", "moat grant anthropic")]
+    {
+        let [credential] = &granted(&[grant])[..] else { panic!("one grant") };
+        for path in ["/v1/messages", "/v1/messages/count_tokens"] {
+            let (status, body) = rewritten(path, 401, credential).unwrap();
+            assert_eq!(status, 403);
+            assert_eq!(body["error"]["type"], "permission_error");
+            assert!(body["error"]["message"].as_str().unwrap().ends_with(command), "{body}");
+        }
+        assert_eq!(rewritten("/v1/messages", 403, credential), None);
+        assert_eq!(rewritten("/v1/models", 401, credential), None);
     }
 }
 
