@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "claude")]
+pub use moat_provider_claude as claude;
 pub use moat_provider_core as core;
 #[cfg(feature = "github")]
 pub use moat_provider_github as github;
@@ -17,6 +19,11 @@ use moat_provider_core::{RegistryBuilder, Result};
 pub fn builtin() -> Result<RegistryBuilder> {
     #[allow(unused_mut, reason = "without a feature nothing is registered")]
     let mut registry = RegistryBuilder::default();
+    #[cfg(feature = "claude")]
+    {
+        registry.register(claude::Claude::default())?;
+        registry.register(claude::Anthropic::default())?;
+    }
     #[cfg(feature = "github")]
     registry.register(github::GitHub::default())?;
     Ok(registry)
@@ -46,6 +53,8 @@ mod tests {
         let registry = builtin().unwrap().build();
         let names: BTreeSet<_> = registry.names().map(|name| name.as_str()).collect();
         assert_eq!(names.contains("github"), cfg!(feature = "github"));
+        assert_eq!(names.contains("claude"), cfg!(feature = "claude"));
+        assert_eq!(names.contains("anthropic"), cfg!(feature = "claude"));
         #[cfg(feature = "full")]
         assert!(provider_features().is_subset(&names), "{names:?}");
     }

@@ -20,6 +20,18 @@ const SKIP_WARNING: &str = "skipDangerousModePermissionPrompt";
 /// A program that prints a key. The credential is that of the grant: a repository that brings a
 /// program would have the conversation under an account of its own.
 const KEY_PROGRAM: &str = "apiKeyHelper";
+const VARIABLES: &str = "env";
+/// Variables that say where the API is and with which credential it is asked, and that
+/// `CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST` does not cover (Claude Code 2.1.197). A repository's
+/// settings may set variables.
+const FOREIGN: [&str; 6] = [
+    "ANTHROPIC_CONFIG_DIR",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_FEDERATION_RULE_ID",
+    "ANTHROPIC_PROFILE",
+    "CLAUDE_CODE_API_BASE_URL",
+    "CLAUDE_CODE_CUSTOM_OAUTH_URL",
+];
 /// What several sources have a say in, or none. Every other setting is the person's own, for sandboxes.
 const SHARED: [&str; 5] = [PLUGINS, MARKETPLACES, RENDERER, SKIP_WARNING, KEY_PROGRAM];
 
@@ -95,14 +107,19 @@ pub(super) fn unite(options: &Options, host: &Host) -> United {
     settings.insert(SKIP_WARNING.to_owned(), true.into());
     let mut overrides = shared(&of_run);
     overrides.insert(KEY_PROGRAM.to_owned(), "".into());
+    let own = settings.get(VARIABLES).and_then(Value::as_object);
+    let foreign =
+        FOREIGN.into_iter().filter(|name| !own.is_some_and(|own| own.contains_key(*name)));
+    let emptied: Map<_, _> = foreign.map(|name| (name.to_owned(), "".into())).collect();
+    overrides.insert(VARIABLES.to_owned(), emptied.into());
     United { settings, overrides }
 }
 
 /// Returns plugins and marketplaces, as far as they are well-formed.
 fn shared(layers: &Layers<Source>) -> Map<String, Value> {
-    let plugins = layers.united(PLUGINS).into_iter().filter_map(|(name, (_, enabled))| {
-        (is_plugin(name) && enabled.is_boolean()).then(|| (name.to_owned(), enabled.clone()))
-    });
+    let plugins = layers.united(PLUGINS).into_iter();
+    let plugins = plugins.filter(|(name, (_, enabled))| is_plugin(name) && enabled.is_boolean());
+    let plugins = plugins.map(|(name, (_, enabled))| (name.to_owned(), enabled.clone()));
     let marketplaces = layers.united(MARKETPLACES).into_iter();
     let marketplaces = marketplaces.filter_map(|(name, (source, value))| {
         let value = marketplace(value, source.directories()).filter(|_| is_word(name))?;

@@ -1,6 +1,6 @@
 //! How Claude Code is started.
 
-use moat_provider_claude::{Claude, SESSION_ID};
+use moat_provider_claude::{Claude, SESSION_ID, SettingsSource};
 use moat_provider_core::{
     AgentProvider, Approval, ContainerConfig, ErrorKind, Launch, LaunchMode, Session,
 };
@@ -99,5 +99,13 @@ fn what_prevails_over_a_repository_comes_by_a_flag() {
     assert!(command.contains(&flag), "{command:?}");
     // A repository that brings a program for keys would have the conversation on its own account.
     let overrides = container.json(".claude/moat-settings.json");
-    assert_eq!(overrides, json!({"apiKeyHelper": ""}));
+    assert_eq!(overrides["apiKeyHelper"], json!(""));
+    assert_eq!(overrides["env"]["ANTHROPIC_CUSTOM_HEADERS"], json!(""));
+    let own = json!({"env": {"ANTHROPIC_CUSTOM_HEADERS": "x-team: a", "OTHER": "1"}});
+    let claude = Claude::new().settings(SettingsSource::Sandbox, own.as_object().unwrap().clone());
+    let container = prepare(&claude, &Ports::bare(), &["claude"], None, |_| {}).unwrap();
+    // The person's own variable stays.
+    let overrides = container.json(".claude/moat-settings.json");
+    assert_eq!(overrides["env"].get("ANTHROPIC_CUSTOM_HEADERS"), None);
+    assert_eq!(container.json(".claude/settings.json")["env"], own["env"]);
 }
