@@ -35,7 +35,7 @@ fn later_sources_prevail_entry_by_entry() {
     let mut layers = Layers::new();
     layers.push("host", object(json!({"plugins": {"a": true, "b": true}, "tui": "full"})));
     layers.push("workspace", object(json!({"plugins": {"b": false, "c": true}, "tui": 7})));
-    layers.push("run", object(json!({"plugins": "none"})));
+    layers.push("run", object(json!({"plugins": "none", "tui": "plain"})));
     let united: Vec<_> = layers.united("plugins").into_iter().collect();
     assert_eq!(
         united,
@@ -45,7 +45,8 @@ fn later_sources_prevail_entry_by_entry() {
             ("c", ("workspace", &json!(true))),
         ]
     );
-    assert_eq!(layers.last("tui", Value::is_string), Some(("host", &json!("full"))));
+    assert_eq!(layers.last("tui", Value::is_string), Some(("run", &json!("plain"))));
+    assert_eq!(layers.last("tui", |value| value == "full"), Some(("host", &json!("full"))));
     assert_eq!(layers.last("tui", Value::is_boolean), None);
     assert!(layers.united("tui").is_empty());
     assert_eq!(
