@@ -21,6 +21,8 @@ pub(crate) const BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 /// The value without which the API takes no OAuth token.
 pub(crate) const OAUTH_BETA: HeaderValue = HeaderValue::from_static("oauth-2025-04-20");
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// What Claude Code sends along with a token (2.1.197).
+const DIRECT: HeaderName = HeaderName::from_static("anthropic-dangerous-direct-browser-access");
 
 /// How long the API may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,6 +61,7 @@ pub(crate) async fn check(cx: &HostContext, kind: Kind, secret: &Secret) -> Resu
                 .uri(format!("https://{HOST}/v1/messages"))
                 .header(AUTHORIZATION, HeaderTemplate::Bearer.render(secret)?)
                 .header(BETA, OAUTH_BETA)
+                .header(DIRECT, "true")
                 .header(CONTENT_TYPE, "application/json");
             (request, body.to_string().into())
         }

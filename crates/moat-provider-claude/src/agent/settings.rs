@@ -32,7 +32,8 @@ const FOREIGN: [&str; 6] = [
     "CLAUDE_CODE_API_BASE_URL",
     "CLAUDE_CODE_CUSTOM_OAUTH_URL",
 ];
-/// What several sources have a say in, or none. Every other setting is the person's own, for sandboxes.
+/// What several sources have a say in, or none. Every other setting is the person's own, for
+/// sandboxes.
 const SHARED: [&str; 5] = [PLUGINS, MARKETPLACES, RENDERER, SKIP_WARNING, KEY_PROGRAM];
 
 /// Where settings come from, beside the person's own Claude Code, which is weaker than all of these.
@@ -50,7 +51,7 @@ pub enum SettingsSource {
 }
 
 /// A source, the weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 enum Source {
     KnownMarketplaces,
     Host,
@@ -107,12 +108,18 @@ pub(super) fn unite(options: &Options, host: &Host) -> United {
     settings.insert(SKIP_WARNING.to_owned(), true.into());
     let mut overrides = shared(&of_run);
     overrides.insert(KEY_PROGRAM.to_owned(), "".into());
-    let own = settings.get(VARIABLES).and_then(Value::as_object);
-    let foreign =
-        FOREIGN.into_iter().filter(|name| !own.is_some_and(|own| own.contains_key(*name)));
-    let emptied: Map<_, _> = foreign.map(|name| (name.to_owned(), "".into())).collect();
-    overrides.insert(VARIABLES.to_owned(), emptied.into());
+    overrides.insert(VARIABLES.to_owned(), foreign(&settings).into());
     United { settings, overrides }
+}
+
+/// Empties the variables that lead elsewhere, but for what the person set for sandboxes.
+fn foreign(settings: &Map<String, Value>) -> Map<String, Value> {
+    let own = settings.get(VARIABLES).and_then(Value::as_object);
+    let variable = |name: &str| {
+        let value = own.and_then(|own| own.get(name)).cloned();
+        (name.to_owned(), value.unwrap_or_else(|| "".into()))
+    };
+    FOREIGN.into_iter().map(variable).collect()
 }
 
 /// Returns plugins and marketplaces, as far as they are well-formed.

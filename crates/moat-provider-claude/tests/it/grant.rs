@@ -194,6 +194,10 @@ fn the_question_is_the_cheapest_one() {
     assert_eq!(requests[1].uri(), "https://api.anthropic.com/v1/messages");
     let body: Value = serde_json::from_slice(requests[1].body()).unwrap();
     assert_eq!(body["max_tokens"], 1);
+    let headers = requests[1].headers();
+    assert_eq!(headers["anthropic-dangerous-direct-browser-access"], "true");
+    assert!(!headers.contains_key("x-api-key"));
+    assert!(!requests[0].headers().contains_key("authorization"));
     for request in requests {
         assert_eq!(request.headers()["user-agent"], "moat");
         let timeout = request.extensions().get::<moat_provider_core::Timeout>();

@@ -104,8 +104,9 @@ fn what_prevails_over_a_repository_comes_by_a_flag() {
     let own = json!({"env": {"ANTHROPIC_CUSTOM_HEADERS": "x-team: a", "OTHER": "1"}});
     let claude = Claude::new().settings(SettingsSource::Sandbox, own.as_object().unwrap().clone());
     let container = prepare(&claude, &Ports::bare(), &["claude"], None, |_| {}).unwrap();
-    // The person's own variable stays.
+    // The person's own variable prevails over a repository's as well.
     let overrides = container.json(".claude/moat-settings.json");
-    assert_eq!(overrides["env"].get("ANTHROPIC_CUSTOM_HEADERS"), None);
+    assert_eq!(overrides["env"]["ANTHROPIC_CUSTOM_HEADERS"], json!("x-team: a"));
+    assert_eq!(overrides["env"].get("OTHER"), None);
     assert_eq!(container.json(".claude/settings.json")["env"], own["env"]);
 }
