@@ -38,7 +38,7 @@ pub(crate) fn register(command: Command) -> Command {
         switch(SHARE_IDENTITY, "share-identity")
             .help("Tell the agent your mail address and organization"),
         switch(NONESSENTIAL_TRAFFIC, "nonessential-traffic")
-            .help("Let it send telemetry and fetch what it does not need to work"),
+            .help("Let it send telemetry and fetch what it does not need to work, such as what /usage shows"),
     ])
 }
 
