@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "claude")]
+pub use moat_provider_claude as claude;
 pub use moat_provider_core as core;
 #[cfg(feature = "custom")]
 pub use moat_provider_custom as custom;
@@ -19,6 +21,11 @@ use moat_provider_core::{RegistryBuilder, Result};
 pub fn builtin() -> Result<RegistryBuilder> {
     #[allow(unused_mut, reason = "without a feature nothing is registered")]
     let mut registry = RegistryBuilder::default();
+    #[cfg(feature = "claude")]
+    {
+        registry.register(claude::Claude::default())?;
+        registry.register(claude::Anthropic::default())?;
+    }
     #[cfg(feature = "custom")]
     registry.register(custom::Custom::new())?;
     #[cfg(feature = "github")]
@@ -51,6 +58,8 @@ mod tests {
         let names: BTreeSet<_> = registry.names().map(|name| name.as_str()).collect();
         assert_eq!(names.contains("custom"), cfg!(feature = "custom"));
         assert_eq!(names.contains("github"), cfg!(feature = "github"));
+        assert_eq!(names.contains("claude"), cfg!(feature = "claude"));
+        assert_eq!(names.contains("anthropic"), cfg!(feature = "claude"));
         #[cfg(feature = "full")]
         assert!(provider_features().is_subset(&names), "{names:?}");
     }

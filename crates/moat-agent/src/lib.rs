@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+pub mod instructions;
+pub mod mcp;
+
+mod command_line;
+mod session;
+mod settings;
+
+pub use crate::command_line::CommandLine;
+pub use crate::session::{SessionId, SessionStore};
+pub use crate::settings::{Layers, ValueKind, pick};

@@ -1,0 +1,9 @@
+//! The helpers through their public API.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod command_line;
+mod instructions;
+mod mcp;
+mod session;
+mod settings;
