@@ -15,6 +15,13 @@ const LIST: &str = "e2e/tools.txt";
 /// Which packages of npm's belong to these versions, with their hashes.
 const LOCK: &str = "e2e/package-lock.json";
 
+/// The tests that need such programs.
+const TESTS: [&str; 3] = [
+    "test --package moat-proxy --test wild -- --ignored",
+    "test --package moat-run --test it -- --ignored",
+    "test --package moat-cli --test e2e -- --ignored",
+];
+
 /// Installs what is missing and runs every test that needs it.
 pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     let root = workspace.root();
@@ -31,8 +38,11 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     fs::create_dir_all(&target).map_err(|error| failed("target/e2e", &error))?;
     python(&target, &tools)?;
     npm(root, &target, &tools)?;
-    let tests = "test --package moat-proxy --test wild -- --ignored";
-    stream("e2e", workspace.cargo(tests))?;
+    // The first process of each sandbox, which stands beside the command.
+    stream("e2e", workspace.cargo("build --package moat-bridge --package moat-cli"))?;
+    stream("e2e", workspace.cargo("build --package moat-run --example sandbox"))?;
+    let tested: Vec<_> = TESTS.iter().map(|tests| stream("e2e", workspace.cargo(tests))).collect();
+    Failure::of_all(tested)?;
     Ok(Outcome::Done)
 }
 

@@ -11,7 +11,8 @@ async fn curl_logs_in_uploads_and_downloads() {
     std::fs::write(machine.workspace().join("blob"), blob()).unwrap();
     for version in ["--http1.1", "--http2"] {
         let before = machine.authenticated();
-        let me = machine.run(GITHUB, &["curl", "-sS", version, "https://api.github.com/user"]).await;
+        let me =
+            machine.run(GITHUB, &["curl", "-sS", version, "https://api.github.com/user"]).await;
         assert!(me.text().contains("octocat"), "{me}");
         let upload = ["curl", "-sS", version, "-T", "blob", "https://api.github.com/upload"];
         let expected = format!("PUT {BLOB} {}", hash(&blob()));
@@ -21,10 +22,12 @@ async fn curl_logs_in_uploads_and_downloads() {
         assert_eq!(std::fs::read(machine.workspace().join("down")).unwrap(), blob());
         assert_eq!(machine.authenticated(), before + 3);
         // The answer that repeats the token is masked.
-        let echo = machine.run(GITHUB, &["curl", "-sS", version, "https://api.github.com/echo"]).await;
+        let echo =
+            machine.run(GITHUB, &["curl", "-sS", version, "https://api.github.com/echo"]).await;
         assert!(echo.text().contains("you sent Bearer ghp_****"), "{echo}");
 
-        let refused = machine.run(NONE, &["curl", "-sS", version, "https://api.github.com/user"]).await;
+        let refused =
+            machine.run(NONE, &["curl", "-sS", version, "https://api.github.com/user"]).await;
         assert!(refused.text().contains("Bad credentials"), "{refused}");
     }
 }
@@ -37,7 +40,8 @@ async fn a_redirect_to_another_host_takes_no_token_along() {
     assert_eq!(machine.run(GITHUB, &follow).await.text(), "authorization: \"\"");
     let direct = ["curl", "-sS", "https://elsewhere.test/"];
     assert_eq!(machine.run(GITHUB, &direct).await.text(), "authorization: \"\"");
-    let sent: Vec<_> = machine.vendor.seen().into_iter().filter(|seen| seen.host == OTHER).collect();
+    let sent: Vec<_> =
+        machine.vendor.seen().into_iter().filter(|seen| seen.host == OTHER).collect();
     assert_eq!(sent.len(), 2);
     assert!(sent.iter().all(|seen| seen.authorization.is_empty()), "{sent:?}");
     // In strict mode the other host is not reached at all.

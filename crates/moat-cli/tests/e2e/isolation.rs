@@ -83,14 +83,16 @@ async fn a_socket_and_a_key_of_the_host_are_out_of_reach() {
     let machine = Machine::granted().await;
     let socket = machine.path("host.sock");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let connect = format!(
-        "import socket; socket.socket(socket.AF_UNIX).connect('{}')",
-        socket.display()
-    );
+    let connect =
+        format!("import socket; socket.socket(socket.AF_UNIX).connect('{}')", socket.display());
     let refused = machine.run(GITHUB, &["python3", "-c", &connect]).await;
     assert!(refused.says("No such file or directory"), "{refused}");
     let home = machine.moat_home();
-    let list = format!("ls -a {} {} /root 2>&1; id -u; cat /proc/self/status | grep CapEff", home.display(), machine.path("").display());
+    let list = format!(
+        "ls -a {} {} /root 2>&1; id -u; cat /proc/self/status | grep CapEff",
+        home.display(),
+        machine.path("").display()
+    );
     let seen = machine.sh(GITHUB, &list).await;
     assert!(!seen.says("credentials") && !seen.says("upstream.pem"), "{seen}");
     assert!(seen.says("CapEff:\t0000000000000000"), "{seen}");
@@ -100,7 +102,9 @@ async fn a_socket_and_a_key_of_the_host_are_out_of_reach() {
 #[ignore = "needs bubblewrap; run cargo xtask e2e"]
 async fn another_user_finds_neither_token_nor_socket() {
     let machine = Machine::granted().await;
-    let mut run = machine.moat().args(["run", "--grant", "github", "--", "sh", "-c", "echo here; read line"])
+    let mut run = machine
+        .moat()
+        .args(["run", "--grant", "github", "--", "sh", "-c", "echo here; read line"])
         .spawn(std::process::Stdio::piped());
     let mut said = [0; 4];
     tokio::io::AsyncReadExt::read_exact(run.stdout.as_mut().unwrap(), &mut said).await.unwrap();
@@ -110,8 +114,16 @@ async fn another_user_finds_neither_token_nor_socket() {
          ls -R {0} 2>&1; for socket in $(find {0} -name '*.sock' 2>/dev/null); do echo reached; done",
         runs.display()
     );
-    let other = Program::new("setpriv")
-        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "sh", "-c", &sockets]);
+    let other = Program::new("setpriv").args([
+        "--reuid",
+        "65534",
+        "--regid",
+        "65534",
+        "--clear-groups",
+        "sh",
+        "-c",
+        &sockets,
+    ]);
     let other = other.run().await;
     machine.checked(&other);
     assert!(!other.says("reached") && other.says("Permission denied"), "{other}");

@@ -48,7 +48,6 @@ pub(crate) const BLOB: usize = 1024 * 1024 + 17;
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) host: String,
-    pub(crate) path: String,
     pub(crate) authorization: String,
     pub(crate) had_token: bool,
 }
@@ -135,7 +134,6 @@ impl Vendor {
         let path = request.uri().path().to_owned();
         self.0.seen.lock().unwrap().push(Seen {
             host: host.clone(),
-            path: path.clone(),
             authorization: authorization.clone(),
             had_token,
         });
@@ -154,8 +152,10 @@ impl Vendor {
     async fn api(&self, path: &str, request: Request<Incoming>) -> Reply {
         match path {
             "/" => {
-                let mut root = json(200, &json!({"current_user_url": "https://api.github.com/user"}));
-                root.headers_mut().insert("x-oauth-scopes", HeaderValue::from_static("repo, read:org, gist"));
+                let mut root =
+                    json(200, &json!({"current_user_url": "https://api.github.com/user"}));
+                root.headers_mut()
+                    .insert("x-oauth-scopes", HeaderValue::from_static("repo, read:org, gist"));
                 root
             }
             "/user" => json(200, &json!({"login": "octocat", "id": 1})),
@@ -253,7 +253,10 @@ fn graphql(query: &[u8]) -> Reply {
 fn blob_part(request: &Request<Incoming>) -> Reply {
     let range = request.headers().get(RANGE).and_then(|value| {
         let (first, last) = value.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
-        Some((first.parse::<usize>().ok()?, last.parse::<usize>().unwrap_or(BLOB - 1).min(BLOB - 1)))
+        Some((
+            first.parse::<usize>().ok()?,
+            last.parse::<usize>().unwrap_or(BLOB - 1).min(BLOB - 1),
+        ))
     });
     let Some((first, last)) = range else { return text(200, blob()) };
     let mut part = text(206, blob().slice(first..=last));

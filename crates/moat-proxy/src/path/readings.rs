@@ -19,7 +19,7 @@ pub(super) struct Readings {
 
 type Step = fn(&[u8]) -> Vec<u8>;
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     decode,
     decode_but_slash,
     decode_code_units,
@@ -32,6 +32,7 @@ const STEPS: [Step; 12] = [
     strip_spaces_of_segments,
     strip_dots_of_segments,
     strip_controls,
+    strip_broken_utf8,
 ];
 
 pub(super) fn closure(seeds: impl IntoIterator<Item = Vec<u8>>) -> Readings {
@@ -200,6 +201,11 @@ pub(super) fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
 /// What a decoded query mark, number sign or NUL ends for whoever parses the path once more.
 fn cut_at_delimiter(path: &[u8]) -> Vec<u8> {
     path.split(|byte| b"?#\0".contains(byte)).next().unwrap_or(path).to_vec()
+}
+
+/// As a server does that decodes text and leaves out what is no UTF-8.
+fn strip_broken_utf8(path: &[u8]) -> Vec<u8> {
+    path.utf8_chunks().flat_map(|chunk| chunk.valid().bytes()).collect()
 }
 
 /// As URL parsers do that drop tabs and line ends (WHATWG URL, "basic URL parser").

@@ -103,6 +103,8 @@ fn odd_paths_have_the_readings_of_servers() {
         ("/a%e0%80%afb", NotAscii, &["/a/b"]),
         ("/a%ef%bc%8fb", NotAscii, &["/a/b"]),
         ("/a\u{ff0f}b", NotAscii, &["/a/b"]),
+        ("/%61%Aa", NotAscii, &["/a%AA", "/a"]),
+        ("/%FFsecret", NotAscii, &["/%FFsecret", "/secret"]),
         ("/%40s", EncodedDelimiter, &["/%40s", "/@s"]),
         ("/a%3fb", EncodedDelimiter, &["/a%3Fb", "/a?b", "/a"]),
         ("/a%23b", EncodedDelimiter, &["/a%23b", "/a"]),

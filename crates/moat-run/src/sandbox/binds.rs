@@ -96,10 +96,11 @@ fn find_below(directory: &Path, depth: usize, left: &mut usize) -> io::Result<Op
         if kind.is_socket() {
             return Ok(Some(entry.path()));
         }
-        if kind.is_dir() && depth > 0 {
-            if let Some(socket) = find_below(&entry.path(), depth - 1, left)? {
-                return Ok(Some(socket));
-            }
+        if kind.is_dir()
+            && depth > 0
+            && let Some(socket) = find_below(&entry.path(), depth - 1, left)?
+        {
+            return Ok(Some(socket));
         }
     }
     Ok(None)

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, Write, pipe};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -152,8 +152,12 @@ impl Bubblewrap {
         let mut command = command(&program);
         let streams = streams::prepare(spec.stdio, &mut command).map_err(io_failed)?;
         let publish = (!spec.publish.is_empty()).then(|| socket.with_file_name("publish.sock"));
+        let publish = publish.map(absolute).transpose().map_err(io_failed)?;
         let facts = Facts::of_this_machine(self.limits.clone());
-        let run = RunFiles { bridge: &self.bridge, socket, publish: publish.as_deref() };
+        // Bubblewrap is started in another directory than this process.
+        let bridge = absolute(&self.bridge).map_err(io_failed)?;
+        let socket = absolute(socket).map_err(io_failed)?;
+        let run = RunFiles { bridge: &bridge, socket: &socket, publish: publish.as_deref() };
         let mut arguments = Arguments::new(spec, &facts, &binds, &run).map_err(io_failed)?;
         for filter in filters {
             arguments.data("--add-seccomp-fd", &filter).map_err(io_failed)?;

@@ -55,12 +55,8 @@ pub(super) fn prepare(stdio: Stdio, command: &mut Command) -> io::Result<Prepare
         command.stdin(own(&io::stdin())?);
     }
     let mut outputs = Vec::new();
-    match relayed(&io::stdout(), &mut outputs)? {
-        stdout => command.stdout(stdout),
-    };
-    match relayed(&io::stderr(), &mut outputs)? {
-        stderr => command.stderr(stderr),
-    };
+    command.stdout(relayed(&io::stdout(), &mut outputs)?);
+    command.stderr(relayed(&io::stderr(), &mut outputs)?);
     Ok(Prepared::Relayed { input, outputs })
 }
 

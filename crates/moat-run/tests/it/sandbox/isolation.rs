@@ -1,0 +1,127 @@
+//! What a container cannot see, have or do.
+
+use moat_provider_core::{EnvVar, MountAccess};
+use moat_run::sandbox::{Bubblewrap, Sandbox};
+use moat_run::{Bind, RunErrorKind};
+use tokio::net::{TcpListener, UnixListener};
+
+use super::world::{World, program, text};
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn bubblewrap_works_here() {
+    let missing = Bubblewrap::new(program("moat-bridge")).missing().await;
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn the_environment_is_that_of_the_description() {
+    let world = World::new();
+    let mut spec = world.spec(&["env", "-0"]);
+    spec.env.push(EnvVar::new("LINES_OF", "two\nlines").unwrap());
+    let output = world.start(&spec).await.output().await.unwrap();
+    let mut found: Vec<_> = output.stdout.split(|byte| *byte == 0).map(text).collect();
+    found.sort();
+    let path = "PATH=/usr/local/bin:/usr/bin:/bin";
+    assert_eq!(found, ["", "LINES_OF=two\nlines", path, "PWD=/home/agent"]);
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn nothing_of_the_host_is_there_but_the_system() {
+    let world = World::new();
+    let output = world.sh("ls -A / | tr '\\n' ' '; ls -A /home /tmp /root /run/user; true").await;
+    let listed = text(&output.stdout);
+    let expected = "bin dev etc home lib lib64 proc run sbin tmp usr var ";
+    let root: Vec<_> = listed.split_whitespace().take_while(|word| !word.contains(':')).collect();
+    for name in &root {
+        let system = ["lib32", "libx32", "/home"].contains(name);
+        assert!(system || expected.contains(name), "{name} is in the root: {listed}");
+    }
+    assert!(listed.contains("/home:\nagent\n"), "{listed}");
+    assert!(listed.contains("/tmp:\n") && !listed.contains("moat-sandbox"), "{listed}");
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn there_are_no_processes_capabilities_or_descriptors_of_others() {
+    let world = World::new();
+    let script = "ls /proc | grep -c '^[0-9]'; grep -h -E '^(CapBnd|CapEff|NoNewPrivs|Seccomp):' \
+                  /proc/self/status; echo /proc/self/fd/*; cat /proc/keys";
+    let output = world.sh(script).await;
+    let found = text(&output.stdout);
+    let processes: u32 = found.lines().next().unwrap().parse().unwrap();
+    assert!(processes <= 4, "{found}");
+    for line in
+        ["CapBnd:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"]
+    {
+        assert!(found.contains(line), "{found}");
+    }
+    assert!(found.contains("/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2"), "{found}");
+    assert!(!found.contains("keyring"), "{found}");
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn system_calls_of_the_list_are_refused() {
+    let world = World::new();
+    // keyctl, add_key, clone3, a second ABI's keyctl; then what types into a terminal.
+    let script = "
+import ctypes, errno, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*a):
+    r = libc.syscall(*a)
+    return 'ok' if r != -1 else errno.errorcode[ctypes.get_errno()]
+print(call(250, 0, -3, 0), call(248, 0, 0, 0, 0, 0), call(435, 0, 0), call(0x40000000 | 250, 0, -3, 0))
+print(call(272, 0x10000000), call(165, 0, 0, 0, 0, 0))
+print(call(16, 0, 0x5412, b'x'), call(16, 0, 0x5412 | 1 << 40, b'x'), call(16, 0, 0x541c, b'x'))
+for family in (40, 38):
+    try: socket.socket(family, socket.SOCK_STREAM); print('ok')
+    except OSError as e: print(errno.errorcode[e.errno])
+";
+    let output = world.python(script).await;
+    let expected = "EPERM EPERM ENOSYS ENOSYS\nEPERM EPERM\nEPERM EPERM EPERM\nEPERM\nEPERM\n";
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(text(&output.stdout), expected, "{}", text(&output.stderr));
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn the_hosts_ports_and_sockets_are_out_of_reach() {
+    let world = World::new();
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = port.local_addr().unwrap().port();
+    let path = world.directory.join("host.sock");
+    let _host = UnixListener::bind(&path).unwrap();
+    let script = format!(
+        "
+import socket
+for target in (('127.0.0.1', {address}), ('192.0.2.1', 80), ('169.254.169.254', 80)):
+    s = socket.socket(); s.settimeout(5)
+    print(s.connect_ex(target) != 0)
+try: socket.socket(socket.AF_UNIX).connect('{}'); print(False)
+except OSError: print(True)
+try: socket.socket(socket.AF_UNIX).connect('\\0moat-{address}'); print(False)
+except OSError: print(True)
+",
+        path.display()
+    );
+    // Abstract sockets belong to a network namespace.
+    let output = world.python(&script).await;
+    assert_eq!(text(&output.stdout), "True\n".repeat(5), "{}", text(&output.stderr));
+}
+
+#[tokio::test]
+async fn what_holds_sockets_or_everything_is_not_bound() {
+    let world = World::new();
+    let sandbox = Bubblewrap::new("/nonexistent").program("/proc/self/exe");
+    for source in [world.directory.as_path(), "/".as_ref(), "/run".as_ref(), "/proc/1".as_ref()] {
+        let mut spec = world.spec(&["true"]);
+        let (source, target) = (source.to_owned(), "/work".parse().unwrap());
+        spec.binds.push(Bind { source, target, access: MountAccess::ReadOnly });
+        let error = sandbox.start(&spec).await.unwrap_err();
+        assert_eq!(error.kind(), RunErrorKind::InvalidInput, "{error:?}");
+    }
+}
