@@ -183,7 +183,8 @@ impl<'a> Bench<'a> {
     }
 
     fn fresh(&self, variant: Variant) -> Result<Server> {
-        let server = variants::start(variant, self.http, self.world, self.origin.address(), self.programs)?;
+        let server =
+            variants::start(variant, self.http, self.world, self.origin.address(), self.programs)?;
         Ok(server.ok_or("there is no process to measure")?)
     }
 

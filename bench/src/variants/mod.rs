@@ -134,22 +134,35 @@ pub(crate) fn start(
     programs: &Programs,
 ) -> Result<Option<Server>> {
     let directory = world.directory().to_str().ok_or("the directory's name is not text")?;
-    let port = origin.port().to_string();
-    let server = match variant {
-        Variant::NoProxy => return Ok(None),
-        Variant::Ours(Setting { rules, runs, log }) => {
-            let (rules, runs) = (rules.to_string(), runs.to_string());
-            let log = if log { "log" } else { "no-log" };
-            Server::ours(&["ours", directory, &port, &rules, &runs, log])?
-        }
-        Variant::Hudsucker => Server::ours(&["hudsucker", directory, &port])?,
-        Variant::HudsuckerNoDelay => Server::ours(&["hudsucker", directory, &port, NO_DELAY])?,
-        Variant::HttpMitmProxy => Server::ours(&["http-mitm-proxy", directory, &port])?,
-        Variant::Nginx => nginx::start(programs, world, origin)?,
-        Variant::Mitmproxy => mitmproxy::start(programs, world, origin)?,
-        Variant::Relay => Server::ours(&["relay", directory, &port, http.as_str()])?,
+    let server = match (variant, arguments(variant, http, directory, origin.port())) {
+        (_, Some(arguments)) => Server::ours(&arguments)?,
+        (Variant::Nginx, None) => nginx::start(programs, world, origin)?,
+        (Variant::Mitmproxy, None) => mitmproxy::start(programs, world, origin)?,
+        (_, None) => return Ok(None),
     };
     Ok(Some(server))
+}
+
+/// Returns what comes after `serve` for a proxy that is part of this program; none for the others.
+pub(crate) fn arguments(
+    variant: Variant,
+    http: Http,
+    directory: &str,
+    origin: u16,
+) -> Option<Vec<String>> {
+    let (name, rest) = match variant {
+        Variant::NoProxy | Variant::Nginx | Variant::Mitmproxy => return None,
+        Variant::Ours(Setting { rules, runs, log }) => {
+            let log = if log { "log" } else { "no-log" };
+            ("ours", vec![rules.to_string(), runs.to_string(), log.to_owned()])
+        }
+        Variant::Hudsucker => ("hudsucker", vec![]),
+        Variant::HudsuckerNoDelay => ("hudsucker", vec![NO_DELAY.to_owned()]),
+        Variant::HttpMitmProxy => ("http-mitm-proxy", vec![]),
+        Variant::Relay => ("relay", vec![http.as_str().to_owned()]),
+    };
+    let first = [name.to_owned(), directory.to_owned(), origin.to_string()];
+    Some(first.into_iter().chain(rest).collect())
 }
 
 /// Returns the way to the origin through a variant.
