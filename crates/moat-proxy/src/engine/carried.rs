@@ -45,6 +45,11 @@ impl Known {
         Self { key: self.key.clone(), base: self.base.clone(), held: Arc::new(texts(held)) }
     }
 
+    /// Whether this run has no placeholders.
+    pub(super) fn has_none(&self) -> bool {
+        self.base.is_empty() && self.held.is_empty()
+    }
+
     /// Whether a text is one of this run's placeholders.
     pub(super) fn is_ours(&self, text: &str) -> bool {
         PLAUSIBLE.contains(&text.len()) && (self.base.contains(text) || self.held.contains(text))
