@@ -5,6 +5,7 @@
 
 mod body;
 mod clock;
+mod count;
 mod load;
 mod measure;
 mod options;
@@ -32,7 +33,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((first, rest)) if first == "serve" => serve(rest),
-        _ => measure(&arguments),
+        Some((first, rest)) if first == "count" => measure(rest, Way::Count),
+        _ => measure(&arguments, Way::Measure),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -43,7 +45,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(arguments: &[String]) -> Result<()> {
+/// What is done with what was chosen.
+enum Way {
+    Measure,
+    Count,
+}
+
+fn measure(arguments: &[String], way: Way) -> Result<()> {
     let Some(options) = Options::parse(arguments)? else {
         print!("{}", options::HELP);
         return Ok(());
@@ -51,9 +59,14 @@ fn measure(arguments: &[String]) -> Result<()> {
     moat_proxy::plane::raise_descriptor_limit()?;
     let directory = std::env::temp_dir().join(format!("moat-bench-{}", std::process::id()));
     let world = World::create(directory)?;
-    let results = runtime()?.block_on(measure::all(&options, &world));
+    let done = runtime()?.block_on(async {
+        match way {
+            Way::Measure => measure::all(&options, &world).await.map(|it| table::print(&it)),
+            Way::Count => count::all(&options, &world).await,
+        }
+    });
     std::fs::remove_dir_all(world.directory())?;
-    print!("{}", table::print(&results?));
+    print!("{}", done?);
     Ok(())
 }
 

@@ -104,7 +104,7 @@ impl<'a> Bench<'a> {
             if let Some(reason) = programs.missing(variant) {
                 results.remark(format!("{} is left out: {reason}", variant.name()));
             } else if options.subjects.iter().any(|subject| subject.concerns(variant)) {
-                let server = variants::start(variant, world, origin.address(), programs)?;
+                let server = variants::start(variant, http, world, origin.address(), programs)?;
                 stands.push(Stand { variant, server });
             }
         }
@@ -183,7 +183,8 @@ impl<'a> Bench<'a> {
     }
 
     fn fresh(&self, variant: Variant) -> Result<Server> {
-        let server = variants::start(variant, self.world, self.origin.address(), self.programs)?;
+        let server =
+            variants::start(variant, self.http, self.world, self.origin.address(), self.programs)?;
         Ok(server.ok_or("there is no process to measure")?)
     }
 

@@ -9,7 +9,9 @@ use crate::variants::Variant;
 use crate::world::Http;
 
 pub(crate) const HELP: &str = "\
-Usage: cargo xtask bench proxy [OPTION]...
+Usage: cargo xtask bench proxy [count] [OPTION]...
+
+Measures, or counts the instructions of small requests with valgrind.
 
   --quick           one round of short measurements, for a first look
   --rounds N        how often everything is measured in turn; 5, with --quick 1

@@ -39,9 +39,16 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts this program once more, as one of its servers, and waits for the port that it prints.
-    pub(crate) fn ours(arguments: &[&str]) -> Result<Self> {
+    pub(crate) fn ours(arguments: &[impl AsRef<str>]) -> Result<Self> {
+        let arguments: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
         let mut command = command(&std::env::current_exe()?);
-        command.arg("serve").args(arguments);
+        command.arg("serve").args(&arguments);
+        Self::serving(command, &arguments.join(" "))
+    }
+
+    /// Starts a command that is one of this program's servers, and waits for the port that it
+    /// prints.
+    pub(crate) fn serving(mut command: Command, what: &str) -> Result<Self> {
         // A server ends when the end of its standard input says that nobody measures any more.
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
@@ -50,7 +57,7 @@ impl Server {
         BufReader::new(stdout).read_line(&mut line)?;
         let Ok(port) = line.trim().parse() else {
             _ = child.kill();
-            return Err(format!("`serve {}` did not start", arguments.join(" ")).into());
+            return Err(format!("`serve {what}` did not start").into());
         };
         Ok(Self { child, address: loopback(port) })
     }
@@ -67,6 +74,17 @@ impl Server {
             pause();
         }
         Ok(server)
+    }
+
+    /// Ends the server and waits for what it does at its end.
+    pub(crate) fn end(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        self.child.wait()?;
+        Ok(())
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -95,9 +113,11 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        // nginx ends its workers only when it is asked politely.
-        terminate(self.child.id());
-        _ = self.child.wait();
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            // nginx ends its workers only when it is asked politely.
+            terminate(self.child.id());
+            _ = self.child.wait();
+        }
     }
 }
 

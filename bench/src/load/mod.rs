@@ -125,7 +125,7 @@ fn template(http: Http, authorization: &str) -> Result<Request<()>> {
 }
 
 /// A connection through to the origin.
-struct Connection {
+pub(crate) struct Connection {
     sender: Sender,
     template: Request<()>,
 }

@@ -33,18 +33,11 @@ pub(crate) struct Warm {
 impl Load {
     /// Sends requests for a while; `cpu` tells the processor time so far.
     pub(crate) async fn warm(&self, length: Duration, cpu: impl Fn() -> Cpu) -> Result<Warm> {
-        let mut connections = Vec::new();
-        let per_connection = if self.http == Http::One { 1 } else { STREAMS };
-        for number in 0..CONCURRENT / per_connection {
-            connections.push(self.open(number).await?);
-        }
+        let connections = self.connections().await?;
         let begin = Instant::now() + length / 4;
         let end = begin + length;
         let mut clients = JoinSet::new();
         for connection in connections {
-            for stream in (1..per_connection).filter_map(|_| connection.stream()) {
-                clients.spawn(ask(stream, self.http, begin, end));
-            }
             clients.spawn(ask(connection, self.http, begin, end));
         }
         tokio::time::sleep_until(begin).await;
@@ -68,6 +61,38 @@ impl Load {
             cpu_per_million: (after.server - before.server) * 1e6 / count as f64,
             per_cpu_second: count as f64 / (after.all - before.all),
         })
+    }
+
+    /// Opens what small requests are sent on: connections, or their streams.
+    pub(crate) async fn connections(&self) -> Result<Vec<Connection>> {
+        let mut connections = Vec::new();
+        let per_connection = if self.http == Http::One { 1 } else { STREAMS };
+        for number in 0..CONCURRENT / per_connection {
+            let connection = self.open(number).await?;
+            connections.extend((1..per_connection).filter_map(|_| connection.stream()));
+            connections.push(connection);
+        }
+        Ok(connections)
+    }
+
+    /// Sends this many requests on each of the connections, and returns those.
+    pub(crate) async fn send(
+        &self,
+        connections: Vec<Connection>,
+        each: usize,
+    ) -> Result<Vec<Connection>> {
+        let mut clients: JoinSet<Result<Connection>> = JoinSet::new();
+        for mut connection in connections {
+            let template = connection.request("/small", self.http)?;
+            clients.spawn(async move {
+                for _ in 0..each {
+                    let request = template.clone().map(|()| Repeat::empty());
+                    connection.exchange(request, SMALL as u64).await?;
+                }
+                Ok(connection)
+            });
+        }
+        clients.join_all().await.into_iter().collect()
     }
 }
 

@@ -6,6 +6,7 @@ mod hudsucker;
 mod mitmproxy;
 mod nginx;
 mod ours;
+mod relay;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::Result;
 use crate::load::{Client, Hop, Way};
 use crate::process::{Server, find};
-use crate::world::World;
+use crate::world::{Http, World};
 
 /// One thing that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +30,8 @@ pub(crate) enum Variant {
     HttpMitmProxy,
     Nginx,
     Mitmproxy,
+    /// TLS on both legs, and nothing in between.
+    Relay,
 }
 
 /// The last argument of a server whose sockets do not delay small packets.
@@ -56,7 +59,7 @@ impl Variant {
     pub(crate) const RUNS_1000: Self = Self::Ours(Setting { rules: 1, runs: 1000, log: false });
 
     /// Every variant, in the order of the table.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::NoProxy,
         Self::OURS,
         Self::WITH_RULE,
@@ -69,6 +72,7 @@ impl Variant {
         Self::HttpMitmProxy,
         Self::Nginx,
         Self::Mitmproxy,
+        Self::Relay,
     ];
 
     /// What is the same for all, and is measured with few settings of ours only.
@@ -92,6 +96,7 @@ impl Variant {
             Self::HttpMitmProxy => "http-mitm-proxy",
             Self::Nginx => "nginx",
             Self::Mitmproxy => "mitmproxy",
+            Self::Relay => "bytes only",
         }
     }
 }
@@ -123,26 +128,41 @@ impl Programs {
 /// Starts a variant; none for the origin, which runs already.
 pub(crate) fn start(
     variant: Variant,
+    http: Http,
     world: &World,
     origin: SocketAddr,
     programs: &Programs,
 ) -> Result<Option<Server>> {
     let directory = world.directory().to_str().ok_or("the directory's name is not text")?;
-    let port = origin.port().to_string();
-    let server = match variant {
-        Variant::NoProxy => return Ok(None),
-        Variant::Ours(Setting { rules, runs, log }) => {
-            let (rules, runs) = (rules.to_string(), runs.to_string());
-            let log = if log { "log" } else { "no-log" };
-            Server::ours(&["ours", directory, &port, &rules, &runs, log])?
-        }
-        Variant::Hudsucker => Server::ours(&["hudsucker", directory, &port])?,
-        Variant::HudsuckerNoDelay => Server::ours(&["hudsucker", directory, &port, NO_DELAY])?,
-        Variant::HttpMitmProxy => Server::ours(&["http-mitm-proxy", directory, &port])?,
-        Variant::Nginx => nginx::start(programs, world, origin)?,
-        Variant::Mitmproxy => mitmproxy::start(programs, world, origin)?,
+    let server = match (variant, arguments(variant, http, directory, origin.port())) {
+        (_, Some(arguments)) => Server::ours(&arguments)?,
+        (Variant::Nginx, None) => nginx::start(programs, world, origin)?,
+        (Variant::Mitmproxy, None) => mitmproxy::start(programs, world, origin)?,
+        (_, None) => return Ok(None),
     };
     Ok(Some(server))
+}
+
+/// Returns what comes after `serve` for a proxy that is part of this program; none for the others.
+pub(crate) fn arguments(
+    variant: Variant,
+    http: Http,
+    directory: &str,
+    origin: u16,
+) -> Option<Vec<String>> {
+    let (name, rest) = match variant {
+        Variant::NoProxy | Variant::Nginx | Variant::Mitmproxy => return None,
+        Variant::Ours(Setting { rules, runs, log }) => {
+            let log = if log { "log" } else { "no-log" };
+            ("ours", vec![rules.to_string(), runs.to_string(), log.to_owned()])
+        }
+        Variant::Hudsucker => ("hudsucker", vec![]),
+        Variant::HudsuckerNoDelay => ("hudsucker", vec![NO_DELAY.to_owned()]),
+        Variant::HttpMitmProxy => ("http-mitm-proxy", vec![]),
+        Variant::Relay => ("relay", vec![http.as_str().to_owned()]),
+    };
+    let first = [name.to_owned(), directory.to_owned(), origin.to_string()];
+    Some(first.into_iter().chain(rest).collect())
 }
 
 /// Returns the way to the origin through a variant.
@@ -168,6 +188,7 @@ pub(crate) async fn serve(arguments: &[String], listener: TcpListener) -> Result
     let origin = crate::process::loopback(port.parse()?);
     match (name.as_str(), rest) {
         ("hudsucker", [] | [_]) => hudsucker::serve(&world, origin, listener).await,
+        ("relay", [http]) => relay::serve(&world, origin, Http::parse(http)?, listener).await,
         ("http-mitm-proxy", []) => http_mitm_proxy::serve(&world, origin, listener).await,
         ("ours", [rules, runs, log]) => {
             let setting = Setting { rules: rules.parse()?, runs: runs.parse()?, log: log == "log" };

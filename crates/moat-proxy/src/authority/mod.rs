@@ -102,6 +102,11 @@ impl Host {
         }
     }
 
+    /// Whether a text is this name, letter for letter: then it need not be read.
+    pub(crate) fn is_written(&self, text: &[u8]) -> bool {
+        self.name().is_some_and(|name| name.as_str().as_bytes() == text)
+    }
+
     /// Returns the host as a URL has it.
     #[must_use]
     pub fn as_text(&self) -> Cow<'_, str> {
@@ -194,7 +199,7 @@ impl Authority {
         let authority = uri.authority().ok_or(Refusal::new(Reason::HostMissing))?;
         let authority = Self::parse(authority.as_str(), port)?;
         if let Some(host) = only_host(headers)? {
-            authority.expect(&Self::parse(host, port)?)?;
+            authority.expect_text(host, port)?;
         }
         Ok(authority)
     }
@@ -234,6 +239,14 @@ impl Authority {
     #[must_use]
     pub fn agrees(&self, other: &Self) -> bool {
         self == other
+    }
+
+    /// Refuses a text that names another authority than this one.
+    fn expect_text(&self, text: &[u8], default_port: u16) -> Result<(), Refusal> {
+        if self.port == default_port && self.host.is_written(text) {
+            return Ok(());
+        }
+        self.expect(&Self::parse(text, default_port)?)
     }
 
     /// Refuses another authority than this one.

@@ -20,7 +20,8 @@ impl TunnelIdentity {
     /// [`Reason::SniMismatch`] when they differ, a name for a CONNECT to an address included;
     /// [`Reason::AuthorityMalformed`].
     pub fn new(connect: Authority, sni: Option<&str>) -> Result<Self, Refusal> {
-        match sni.map(Host::parse_sni).transpose()? {
+        let other = sni.filter(|name| !connect.host.is_written(name.as_bytes()));
+        match other.map(Host::parse_sni).transpose()? {
             Some(name) if name != connect.host => {
                 let both = format!("{name} in place of {}", connect.host);
                 Err(Refusal::new(Reason::SniMismatch).about(both))
@@ -63,7 +64,7 @@ impl TunnelIdentity {
             _ => {}
         }
         for claim in [target, host].into_iter().flatten() {
-            self.0.expect(&Authority::parse(claim, HTTPS)?)?;
+            self.0.expect_text(claim, HTTPS)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use http::{HeaderName, request};
 use moat_provider_core::Slot;
 use percent_encoding::percent_decode_str;
 
-use super::carried::{Known, find_reading};
+use super::carried::{Known, find_reading, is_too_short};
 use super::pairs::pairs;
 
 /// How much of a request is looked at.
@@ -43,19 +43,28 @@ impl Attempt {
 
 /// Looks at the head of a request: whole values only, not text.
 pub(super) fn find(request: &request::Parts, known: &Known) -> Vec<Attempt> {
+    if known.has_none() {
+        return Vec::new();
+    }
     let ours = |text: &str| find_reading(text, |text| known.is_ours(text).then(|| text.to_owned()));
-    let headers = request.headers.iter().take(MOST_VALUES).filter_map(|(name, value)| {
+    let headers = request.headers.iter().take(MOST_VALUES);
+    let headers = headers.filter(|(_, value)| !is_too_short(value.as_bytes()));
+    let headers = headers.filter_map(|(name, value)| {
         let placeholder = ours(value.to_str().ok()?)?;
         let slot = Slot::Header(HeaderName::clone(name));
         Some(Attempt { placeholder, place: Where::Slot(slot) })
     });
     let query = request.uri.query().unwrap_or_default();
-    let query = pairs(query.as_bytes()).take(MOST_VALUES).filter_map(|pair| {
-        let placeholder = ours(pair.text()?)?;
-        let slot = Slot::QueryKey(pair.key_text().into());
-        Some(Attempt { placeholder, place: Where::Slot(slot) })
-    });
-    let path = request.uri.path().split('/').take(MOST_VALUES).filter_map(|segment| {
+    let query = Some(query).filter(|query| !is_too_short(query.as_bytes())).into_iter();
+    let query =
+        query.flat_map(|query| pairs(query.as_bytes())).take(MOST_VALUES).filter_map(|pair| {
+            let placeholder = ours(pair.text()?)?;
+            let slot = Slot::QueryKey(pair.key_text().into());
+            Some(Attempt { placeholder, place: Where::Slot(slot) })
+        });
+    let segments = request.uri.path().split('/').take(MOST_VALUES);
+    let segments = segments.filter(|segment| !is_too_short(segment.as_bytes()));
+    let path = segments.filter_map(|segment| {
         let placeholder = ours(&percent_decode_str(segment).decode_utf8_lossy())?;
         Some(Attempt { placeholder, place: Where::Path })
     });

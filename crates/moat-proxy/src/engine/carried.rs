@@ -45,6 +45,11 @@ impl Known {
         Self { key: self.key.clone(), base: self.base.clone(), held: Arc::new(texts(held)) }
     }
 
+    /// Whether this run has no placeholders.
+    pub(super) fn has_none(&self) -> bool {
+        self.base.is_empty() && self.held.is_empty()
+    }
+
     /// Whether a text is one of this run's placeholders.
     pub(super) fn is_ours(&self, text: &str) -> bool {
         PLAUSIBLE.contains(&text.len()) && (self.base.contains(text) || self.held.contains(text))
@@ -63,10 +68,13 @@ fn texts<'a>(placeholders: impl Iterator<Item = &'a Placeholder>) -> HashSet<Box
     placeholders.map(|placeholder| placeholder.as_str().into()).collect()
 }
 
-/// Calls back with each text that a value may mean as a credential, until an answer is given: the
+/// Calls back with each text that a value may mean as a placeholder, until an answer is given: the
 /// whole, what follows one scheme word, and the user and password of Basic credentials (RFC 7617).
 pub(super) fn find_reading<R>(value: &str, mut found: impl FnMut(&str) -> Option<R>) -> Option<R> {
     let value = value.trim();
+    if is_too_short(value.as_bytes()) {
+        return None;
+    }
     if let Some(answer) = found(value) {
         return Some(answer);
     }
@@ -84,7 +92,8 @@ pub(super) fn find_reading<R>(value: &str, mut found: impl FnMut(&str) -> Option
 
 /// Splits a value into the scheme, a token (RFC 9110, section 11.1), and the rest.
 pub(super) fn split_scheme(value: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = value.trim().split_once([' ', '\t'])?;
+    let value = value.trim();
+    let (scheme, rest) = value.split_at(value.bytes().position(|byte| b" \t".contains(&byte))?);
     let rest = rest.trim();
     (is_token(scheme) && !rest.is_empty()).then_some((scheme, rest))
 }
@@ -93,6 +102,11 @@ pub(super) fn split_scheme(value: &str) -> Option<(&str, &str)> {
 pub(super) fn is_token(text: &str) -> bool {
     let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_tchar)
+}
+
+/// Whether a value is too short to carry a placeholder.
+pub(super) fn is_too_short(value: &[u8]) -> bool {
+    value.len() < *PLAUSIBLE.start()
 }
 
 /// Whether a value carries nothing: white space, or a scheme word that an empty variable followed.

@@ -37,6 +37,11 @@ const CREDENTIAL_TRAILERS: [&str; 4] =
 /// What is left for the transport is framing, `Connection: upgrade` together with
 /// `Upgrade: websocket`, and `TE: trailers`.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // Most requests have none, and comparing names is cheaper than looking each of these up.
+    let is_odd = |name: &str| matches!(name, "connection" | "te" | "upgrade") || is_one_hop(name);
+    if !headers.keys().any(|name| is_odd(name.as_str())) {
+        return;
+    }
     let websocket = headers.contains_key(CONNECTION) && strip_connection(headers);
     if !websocket {
         headers.remove(UPGRADE);
@@ -48,9 +53,11 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
             entry.remove_entry_mult();
         }
     }
-    remove_where(headers, |name| {
-        ONE_HOP.iter().any(|own| same_name(name, own)) || has_prefix(name, ONE_HOP_PREFIX)
-    });
+    remove_where(headers, is_one_hop);
+}
+
+fn is_one_hop(name: &str) -> bool {
+    ONE_HOP.iter().any(|own| same_name(name, own)) || has_prefix(name, ONE_HOP_PREFIX)
 }
 
 /// Acts on `Connection`, and tells whether the request asks for a WebSocket.

@@ -1,14 +1,14 @@
 //! Finding what is kept for a host without looking at every other host.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use moat_provider_core::HostPattern;
 
 /// Values by host pattern. A lookup costs one hash per label of the name.
 #[derive(Debug)]
-pub(super) struct HostIndex<T>(HashMap<u16, Port<T>>);
+pub(super) struct HostIndex<T>(BTreeMap<u16, Port<T>>);
 
 #[derive(Debug)]
 struct Port<T> {
@@ -19,7 +19,7 @@ struct Port<T> {
 
 impl<T> Default for HostIndex<T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self(BTreeMap::new())
     }
 }
 

@@ -148,6 +148,11 @@ impl Used {
         &self.label.text
     }
 
+    /// Returns the same, to be kept.
+    pub(crate) fn shared_rule(&self) -> Arc<str> {
+        Arc::clone(&self.label.text)
+    }
+
     /// Returns where the secret went: a header's name, `query key`, `path`, `signature`.
     #[must_use]
     pub fn slot(&self) -> &str {

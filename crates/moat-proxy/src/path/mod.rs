@@ -43,6 +43,23 @@ impl RequestPath {
         if let Some(problem) = problem {
             return Err(Refusal::new(Reason::PathMalformed).about(path).because(problem));
         }
+        let read = if is_plain(path) { Self::plain(path) } else { Self::read(path) };
+        Ok(Self { overrides_method, ..read })
+    }
+
+    /// A path that has one reading: itself.
+    fn plain(path: &[u8]) -> Self {
+        Self {
+            canonical: show(path),
+            others: Vec::new(),
+            exhausted: false,
+            ambiguity: None,
+            overrides_method: false,
+        }
+    }
+
+    /// Any path, in all its readings.
+    fn read(path: &[u8]) -> Self {
         // Decoding a part of `%4%61` would make a sequence that the client did not send.
         let broken = has_broken_percent(path);
         let plain = if broken { path.to_vec() } else { decode_unreserved(path) };
@@ -64,7 +81,7 @@ impl RequestPath {
             }
         }
         let ambiguity = ambiguity.filter(|_| exhausted || !others.is_empty());
-        Ok(Self { canonical: shown, others, exhausted, ambiguity, overrides_method })
+        Self { canonical: shown, others, exhausted, ambiguity, overrides_method: false }
     }
 
     /// Returns the canonical path: letters, digits and `-._~` decoded, other sequences in upper
@@ -253,6 +270,13 @@ impl Ambiguity {
     }
 }
 
+/// Whether nothing in a path can be read in another way, as is so for almost all of them.
+fn is_plain(path: &[u8]) -> bool {
+    let has_odd = path.iter().any(|byte| !byte.is_ascii_graphic() || b"%;\\".contains(byte));
+    let has_odd_pair = path.windows(2).any(|pair| pair == b"//" || pair == b"./");
+    !has_odd && !has_odd_pair && !path.ends_with(b".")
+}
+
 fn has_broken_percent(path: &[u8]) -> bool {
     path.iter().enumerate().any(|(at, byte)| *byte == b'%' && percent(&path[at..]).is_none())
 }
@@ -290,4 +314,30 @@ fn overrides_method(query: &[u8]) -> bool {
         let key = rewrite(key, |rest| percent(rest).map(|byte| (byte, 3)));
         METHOD_KEYS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(&key))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_plain_has_itself_as_its_only_reading(path in "/[a-c./;%\\\\ 2eEfF~é+]{0,8}") {
+            if is_plain(path.as_bytes()) {
+                prop_assert_eq!(RequestPath::plain(path.as_bytes()), RequestPath::read(path.as_bytes()));
+            }
+        }
+    }
+
+    #[test]
+    fn ordinary_paths_are_plain() {
+        for path in ["/", "/v1/messages", "/repos/a.b/c-d/", "/a/.well-known/x~1@2:3"] {
+            assert!(is_plain(path.as_bytes()), "{path}");
+        }
+        for path in ["/a/../b", "/a.", "//", "/a/./b", "/%41", "/a;b", "/a\\b", "/\u{e9}"] {
+            assert!(!is_plain(path.as_bytes()), "{path}");
+        }
+    }
 }

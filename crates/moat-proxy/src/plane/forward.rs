@@ -334,10 +334,8 @@ impl Trip<'_> {
 
     /// Gives a request the form that the connection's protocol has for it.
     fn adapt(&self, request: &mut Request<Body>, destination: &Destination, protocol: Protocol) {
-        let path = request.uri().path_and_query().cloned();
-        let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let mut uri = Uri::default().into_parts();
-        uri.path_and_query = Some(path);
+        let mut uri = std::mem::take(request.uri_mut()).into_parts();
+        uri.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
         if protocol == Protocol::Http2 {
             uri.scheme = Some(UriScheme::HTTPS);
             uri.authority = Some(destination.uri_authority.clone());

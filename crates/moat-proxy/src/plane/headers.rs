@@ -15,7 +15,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// request: a client could otherwise name a header in `Connection` that is put in later.
 pub(crate) fn strip_request(headers: &mut HeaderMap) {
     let trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
-    strip(headers);
+    strip(headers, is_hop_by_hop);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -29,40 +29,46 @@ pub(crate) fn strip_answer(head: &mut response::Parts) {
         // the only one left after this hop, and cut the body short.
         head.headers.remove(CONTENT_LENGTH);
     }
-    strip(&mut head.headers);
-    for name in [ALT_SVC, BLOCKED, FAILED] {
-        head.headers.remove(name);
-    }
+    strip(&mut head.headers, |name| is_hop_by_hop(name) || is_ours_to_say(name));
     // RFC 9110, section 8.6: a client might wait for bytes that never come.
     if head.status == StatusCode::NO_CONTENT {
         head.headers.remove(CONTENT_LENGTH);
     }
 }
 
-/// Fields of one hop, besides those that `Connection` names.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authorization",
-    "proxy-authenticate",
-    "http2-settings",
-];
+/// Whether a field is of one hop, besides those that `Connection` names.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authorization"
+            | "proxy-authenticate"
+            | "http2-settings"
+    )
+}
 
-fn strip(headers: &mut HeaderMap) {
-    // Most have none, and comparing a few names is cheaper than looking each of these up.
-    if !headers.keys().any(|name| HOP_BY_HOP.contains(&name.as_str())) {
-        return;
-    }
-    if headers.contains_key(CONNECTION) {
+/// Whether a field leads around the proxy, or is one that only the proxy sets.
+fn is_ours_to_say(name: &str) -> bool {
+    [ALT_SVC.as_str(), BLOCKED.as_str(), FAILED.as_str()].contains(&name)
+}
+
+/// Removes fields, and with `Connection` those that it names.
+fn strip(headers: &mut HeaderMap, is_doomed: impl Fn(&str) -> bool) {
+    // Most messages have none, and one look at each name is cheaper than looking up all that it
+    // could be.
+    let doomed: Vec<HeaderName> =
+        headers.keys().filter(|name| is_doomed(name.as_str())).cloned().collect();
+    if doomed.contains(&CONNECTION) {
         for name in named_in_connection(headers) {
             headers.remove(name);
         }
     }
-    for name in HOP_BY_HOP {
+    for name in doomed {
         headers.remove(name);
     }
 }

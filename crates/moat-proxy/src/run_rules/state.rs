@@ -164,7 +164,7 @@ impl State {
             engine::Verdict::Refuse(refusal) => return Err(refusal),
         };
         let note = Note {
-            rule: plan.used().first().map(|used| used.rule().into()),
+            rule: plan.used().first().map(Used::shared_rule),
             reason: plan.not_used().map(NotUsed::as_str),
             // What the rules have used is gone from the head.
             strays: strays(&snapshot.generation().placeholders_in(head)),

@@ -50,6 +50,8 @@ pub(super) struct Automaton {
     /// many as there are.
     states: Vec<State>,
     prefilter: Option<Prefilter>,
+    /// The length of the shortest pattern.
+    shortest: usize,
 }
 
 /// Finds a piece of a pattern quickly.
@@ -79,11 +81,17 @@ impl Automaton {
             })
             .collect();
         let states = states(&nfa, start, written);
-        Some(Self { nfa, start, patterns, states, prefilter: Prefilter::new(written) })
+        let shortest = bytes().map(<[u8]>::len).min().unwrap_or(0);
+        Some(Self { nfa, start, patterns, states, prefilter: Prefilter::new(written), shortest })
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.patterns.is_empty()
+    }
+
+    /// Returns the length that a text has at least in which a pattern stands.
+    pub(super) fn shortest(&self) -> usize {
+        self.shortest
     }
 
     pub(super) fn start(&self) -> Cursor {

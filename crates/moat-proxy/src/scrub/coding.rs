@@ -1,7 +1,7 @@
 //! Names of content codings: which can be undone, and which a client may ask for.
 
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, RANGE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// A content coding that can be undone (RFC 9110, section 8.4.1; RFC 7932; RFC 8878).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,15 +131,15 @@ pub fn restrict_accept_encoding(headers: &mut HeaderMap) -> bool {
         let identity = HeaderValue::from_static("identity");
         return headers.insert(ACCEPT_ENCODING, identity.clone()) != Some(identity);
     }
+    let asks = |name: &HeaderName| {
+        let name = name.as_str();
+        matches!(name, "accept-encoding" | "grpc-accept-encoding" | "connect-accept-encoding")
+    };
     let mut changed = false;
-    for name in [ACCEPT_ENCODING.as_str(), "grpc-accept-encoding", "connect-accept-encoding"] {
-        if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
-            for value in entry.iter_mut() {
-                let acceptable = acceptable_codings(value);
-                changed |= acceptable != *value;
-                *value = acceptable;
-            }
-        }
+    for (_, value) in headers.iter_mut().filter(|(name, _)| asks(name)) {
+        let acceptable = acceptable_codings(value);
+        changed |= acceptable != *value;
+        *value = acceptable;
     }
     changed
 }

@@ -36,10 +36,11 @@ const NEXT: At = At::Prefix { bytes: [0; PREFIX], have: 0 };
 impl GrpcScrub {
     /// Returns `None` when the answer's content type is none of the three.
     pub(super) fn of_answer(scrubber: &Scrubber, headers: &HeaderMap) -> Option<Self> {
-        let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?.trim().to_ascii_lowercase();
+        let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?.trim();
         let is = |family: &str| {
-            let rest = content_type.strip_prefix(family);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';', ' ']))
+            let (start, rest) = content_type.split_at_checked(family.len()).unwrap_or_default();
+            start.eq_ignore_ascii_case(family)
+                && (rest.is_empty() || rest.starts_with(['+', ';', ' ']))
         };
         // `application/grpc-web-text` is base64 throughout, which is scanned as text.
         let coding = if is("application/grpc") || is("application/grpc-web") {

@@ -131,6 +131,9 @@ impl Scrubber {
 
     /// Masks a text that is there as a whole; `None` when there is nothing to mask.
     fn mask(&self, text: &[u8], place: Place, found: &mut Found) -> Option<Vec<u8>> {
+        if text.len() < self.0.automaton.shortest() {
+            return None;
+        }
         let mut masked = None;
         self.scan(self.start(), text, |end, pattern| {
             self.note(pattern, place, found);
