@@ -155,6 +155,7 @@ impl System for Machine {
     }
 
     fn upstream(&self, globals: &Globals) -> Result<Upstream> {
+        let mut trusted = String::new();
         let tls = match &globals.upstream_ca {
             None => None,
             Some(file) => {
@@ -163,16 +164,20 @@ impl System for Machine {
                         .with_source(error)
                         .with_hint("pass a file of PEM certificates: --upstream-ca FILE")
                 };
-                let pem = std::fs::read(file).map_err(|error| failed(&error))?;
+                trusted = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
                 let tls = UpstreamTls::system().or_else(|_| Ok(UpstreamTls::empty()));
-                Some(tls.and_then(|tls| tls.trust_pem(&pem)).map_err(|error| failed(&error))?)
+                Some(
+                    tls.and_then(|tls| tls.trust_pem(trusted.as_bytes()))
+                        .map_err(|error| failed(&error))?,
+                )
             }
         };
         let wrong = |error: moat_proxy::plane::SetupError| {
             CliError::usage(error.to_string()).with_hint("--connect-to HOST:PORT:ADDR:PORT")
         };
         let rules = globals.connect_to.iter().map(|rule| rule.parse().map_err(wrong));
-        Ok(Upstream { tls, connect_to: rules.collect::<Result<_>>()?, proxy: self.corporate()? })
+        let connect_to = rules.collect::<Result<_>>()?;
+        Ok(Upstream { tls, trusted, connect_to, proxy: self.corporate()? })
     }
 
     fn bridge(&self) -> Result<PathBuf> {

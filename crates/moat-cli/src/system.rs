@@ -17,6 +17,8 @@ use crate::error::Result;
 #[derive(Debug, Default)]
 pub(crate) struct Upstream {
     pub(crate) tls: Option<UpstreamTls>,
+    /// The authorities of `--upstream-ca`, as PEM.
+    pub(crate) trusted: String,
     pub(crate) connect_to: Vec<ConnectTo>,
     pub(crate) proxy: Option<UpstreamProxy>,
 }

@@ -371,7 +371,8 @@ impl Preparation {
             Some(token) => trust.proxy_url(proxy_url(token, entrance.way.port())),
             None => trust,
         };
-        let staged = trust.stage(&authority.certificate_pem(), &trust::host_roots()?)?;
+        let roots = [trust::host_roots()?, self.host.upstream.trusted.clone()].concat();
+        let staged = trust.stage(&authority.certificate_pem(), &roots)?;
         self.warnings.extend(staged.warnings);
         let mut files = ContainerMounts::default();
         files.files = staged.files;

@@ -46,6 +46,8 @@ pub(crate) struct Inner {
 pub(crate) struct Upstream {
     pub(crate) connect_to: Vec<ConnectTo>,
     pub(crate) tls: Option<UpstreamTls>,
+    /// What the container trusts beside the host's roots, as PEM.
+    pub(crate) trusted: String,
     pub(crate) proxy: Option<UpstreamProxy>,
     pub(crate) resolver: Option<Arc<dyn Resolver>>,
     pub(crate) dialer: Option<Arc<dyn Dialer>>,
@@ -105,6 +107,14 @@ impl RunnerBuilder {
     #[must_use]
     pub fn connect_to(mut self, rules: impl IntoIterator<Item = ConnectTo>) -> Self {
         self.upstream.connect_to.extend(rules);
+        self
+    }
+
+    /// Has containers trust these authorities too, as PEM: those of hosts whose TLS is not looked
+    /// into, so that the container verifies them itself.
+    #[must_use]
+    pub fn trusted_pem(mut self, pem: impl Into<String>) -> Self {
+        self.upstream.trusted = pem.into();
         self
     }
 

@@ -27,7 +27,7 @@ async fn the_token_is_nowhere_in_the_sandbox() {
     let machine = Machine::granted().await;
     let all = machine.sh(GITHUB, EVERYTHING).await;
     assert!(all.says("== /run/moat/ca-bundle.pem") && all.says("octocat"), "{all}");
-    assert!(all.says("you sent Bearer ghp_****"), "{all}");
+    assert!(all.says("you sent Bearer ghp_") && all.says("*****"), "{all}");
     assert!(all.stdout.len() > 100_000, "much was read");
     assert!(machine.authenticated() > 2, "the token was used meanwhile");
     // Neither in the memory of the processes that it may look into.
@@ -111,7 +111,7 @@ async fn another_user_finds_neither_token_nor_socket() {
     let runs = machine.moat_home().join("runs");
     let sockets = format!(
         "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'
-         ls -R {0} 2>&1; for socket in $(find {0} -name '*.sock' 2>/dev/null); do echo reached; done",
+         ls -R {0} 2>&1; for socket in $(find {0} -name '*.sock' 2>/dev/null); do echo rea''ched; done",
         runs.display()
     );
     let other = Program::new("setpriv").args([

@@ -93,8 +93,9 @@ fn engine(app: &App<'_>, kind: EngineKind, image: &str) -> Result<Engine> {
 pub(in crate::command) fn runner(app: &App<'_>, registry: Registry) -> Result<Runner> {
     let upstream = app.system.upstream(&app.globals)?;
     let state = StateDir::new(app.system.home()?);
-    let mut runner =
-        Runner::builder(registry, app.store()?, app.host()?, state).connect_to(upstream.connect_to);
+    let mut runner = Runner::builder(registry, app.store()?, app.host()?, state)
+        .connect_to(upstream.connect_to)
+        .trusted_pem(upstream.trusted);
     if let Some(tls) = upstream.tls {
         runner = runner.upstream_tls(tls);
     }
