@@ -81,6 +81,7 @@ struct Layout {
 impl Preparation {
     fn begin(host: &Arc<Inner>, request: RunRequest) -> Result<Self> {
         let workspace = workspace(&request.workspace)?;
+        keeps_apart(&request.workspace, host.state.path())?;
         let dir = RunDir::create(&host.state, &**host.cx.entropy())?;
         let home = match request.home {
             Home::Private => dir.stage().join("home"),
@@ -501,6 +502,22 @@ fn workspace(path: &Path) -> Result<ContainerPath> {
             .with_hint("cd into a project, or name one with --workspace"));
     }
     container_path(path)
+}
+
+/// Refuses a workspace in which the container would find what the host keeps of its runs, and the
+/// other way round.
+fn keeps_apart(workspace: &Path, state: &Path) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (workspace, state) = (real(workspace), real(state));
+    if !state.starts_with(&workspace) && !workspace.starts_with(&state) {
+        return Ok(());
+    }
+    let (workspace, state) = (workspace.display(), state.display());
+    Err(RunError::new(
+        RunErrorKind::InvalidInput,
+        format!("{workspace} cannot be a workspace: moat keeps credentials and runs in {state}"),
+    )
+    .with_hint("cd into a project, or name one with --workspace"))
 }
 
 fn container_path(path: &Path) -> Result<ContainerPath> {

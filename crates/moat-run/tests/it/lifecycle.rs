@@ -259,3 +259,16 @@ async fn on_the_host_itself_a_token_names_the_run() {
     assert!(var(spec, "HTTPS_PROXY").ends_with(&format!("@127.0.0.1:{port}")));
     run.stopped(0).await;
 }
+
+#[tokio::test]
+async fn a_workspace_and_what_the_host_keeps_stay_apart() {
+    let world = World::new(&Canary::new());
+    let state = world.runner.state().path().to_owned();
+    fs::create_dir_all(state.join("inside")).unwrap();
+    for workspace in [world.directory.path().to_owned(), state.join("inside"), state] {
+        let request = moat_run::RunRequest::new(workspace, vec!["true".into()]);
+        let error = world.runner.prepare(request).await.unwrap_err();
+        assert_eq!(error.kind(), RunErrorKind::InvalidInput);
+        assert!(error.to_string().contains("cannot be a workspace"), "{error}");
+    }
+}
