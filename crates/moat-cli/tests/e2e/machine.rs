@@ -81,6 +81,25 @@ impl Machine {
         output
     }
 
+    /// Grants both credentials of Anthropic's.
+    pub(crate) async fn grant_claude(&self) {
+        let accounts = self.vendor.accounts();
+        for (grant, variable, token) in [
+            ("claude", "CLAUDE_CODE_OAUTH_TOKEN", &accounts.subscription),
+            ("anthropic", "ANTHROPIC_API_KEY", &accounts.key),
+        ] {
+            let granted =
+                self.moat().args(["grant", grant]).env(variable, token.text()).run().await;
+            granted.text();
+            self.checked(&granted);
+        }
+    }
+
+    /// Runs an agent with a prompt, which may begin with a dash.
+    pub(crate) async fn agent(&self, words: &[&str], prompt: &str) -> Output {
+        self.moat().args(words).args(tools()).args(["--", prompt]).run().await
+    }
+
     /// Runs a script of the shell in the sandbox.
     pub(crate) async fn sh(&self, flags: &[&str], script: &str) -> Output {
         self.run(flags, &["sh", "-c", script]).await
@@ -88,8 +107,11 @@ impl Machine {
 
     /// Fails when the token stands in what a program printed, in any form.
     pub(crate) fn checked(&self, output: &Output) {
+        let accounts = self.vendor.accounts();
         for stream in [&output.stdout, &output.stderr] {
-            assert_eq!(self.token.find_in(stream), None, "{output}");
+            for token in [&self.token, &accounts.subscription, &accounts.key] {
+                assert_eq!(token.find_in(stream), None, "{output}");
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod anthropic;
+mod claude;
 mod clients;
 mod forge;
 mod isolation;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio_rustls::TlsAcceptor;
 
+use crate::anthropic::{self, Accounts};
 use crate::forge;
 
 pub(crate) type Reply = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
@@ -41,6 +43,10 @@ pub(crate) const FORGE: &str = "github.com";
 /// A host that has nothing to do with the grant; it refuses nobody, and tells what it was sent.
 pub(crate) const OTHER: &str = "elsewhere.test";
 
+/// Every host that leads here.
+const HOSTS: [&str; 6] =
+    [API, FORGE, OTHER, anthropic::API, "uploads.github.com", "raw.githubusercontent.com"];
+
 /// How long `/blob` is.
 pub(crate) const BLOB: usize = 1024 * 1024 + 17;
 
@@ -50,6 +56,10 @@ pub(crate) struct Seen {
     pub(crate) host: String,
     pub(crate) authorization: String,
     pub(crate) had_token: bool,
+    /// Which of the accounts of Anthropic's it belongs to.
+    pub(crate) account: Option<&'static str>,
+    /// What was sent to Anthropic.
+    pub(crate) body: String,
 }
 
 /// The vendor.
@@ -64,6 +74,8 @@ struct Inner {
     /// Lets the events go on that were asked for last.
     next: Mutex<Arc<Notify>>,
     repositories: PathBuf,
+    accounts: Accounts,
+    is_revoked: AtomicBool,
 }
 
 impl Vendor {
@@ -83,6 +95,8 @@ impl Vendor {
             seen: Mutex::default(),
             next: Mutex::default(),
             repositories,
+            accounts: Accounts::new(),
+            is_revoked: AtomicBool::new(false),
         }));
         let serving = vendor.clone();
         tokio::spawn(async move {
@@ -110,8 +124,7 @@ impl Vendor {
     /// Returns the rules that lead to the vendor.
     pub(crate) fn connect_to(&self) -> String {
         let port = self.0.address.port();
-        let hosts = [API, FORGE, OTHER, "uploads.github.com", "raw.githubusercontent.com"];
-        hosts.map(|host| format!("{host}:443:127.0.0.1:{port}")).join(" ")
+        HOSTS.map(|host| format!("{host}:443:127.0.0.1:{port}")).join(" ")
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -136,7 +149,12 @@ impl Vendor {
             host: host.clone(),
             authorization: authorization.clone(),
             had_token,
+            account: None,
+            body: String::new(),
         });
+        if host == anthropic::API {
+            return self.anthropic(&path, request).await;
+        }
         if host == OTHER {
             return text(200, format!("authorization: {authorization:?}\n"));
         }
@@ -147,6 +165,44 @@ impl Vendor {
             return json(401, &json!({"message": "Bad credentials"}));
         }
         self.api(&path, request).await
+    }
+
+    /// Answers whoever has one of Anthropic's accounts.
+    async fn anthropic(&self, path: &str, request: Request<Incoming>) -> Reply {
+        let account = self.0.accounts.who(request.headers());
+        let account = account.filter(|_| !self.0.is_revoked.load(Ordering::SeqCst));
+        let sent = request.into_body().collect().await.unwrap().to_bytes();
+        {
+            let mut seen = self.0.seen.lock().unwrap();
+            let seen = seen.iter_mut().rev().find(|seen| seen.host == anthropic::API).unwrap();
+            seen.account = account;
+            seen.body = String::from_utf8_lossy(&sent).into_owned();
+        }
+        match account {
+            Some(_) => anthropic::answer(path, &sent),
+            None => anthropic::refused(),
+        }
+    }
+
+    /// Returns the accounts that the vendor knows.
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+
+    /// Refuses all of them from now on.
+    pub(crate) fn revoke_all(&self) {
+        self.0.is_revoked.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns how many requests of an account have arrived.
+    pub(crate) fn asked(&self, account: &str) -> usize {
+        self.seen().iter().filter(|seen| seen.account == Some(account)).count()
+    }
+
+    /// Returns what was sent to a host.
+    pub(crate) fn bodies(&self, host: &str) -> Vec<String> {
+        let bodies = self.seen().into_iter().filter(|seen| seen.host == host);
+        bodies.map(|seen| seen.body).collect()
     }
 
     async fn api(&self, path: &str, request: Request<Incoming>) -> Reply {
@@ -212,8 +268,7 @@ fn configuration(authority: &CertificateAuthority) -> Arc<ServerConfig> {
     let key = KeyPair::from_pem(&authority.key_pem()).unwrap();
     let issuer = Issuer::from_ca_cert_der(authority.certificate(), key).unwrap();
     let leaf_key = KeyPair::generate().unwrap();
-    let names = [API, FORGE, OTHER, "uploads.github.com", "raw.githubusercontent.com"];
-    let params = CertificateParams::new(names.map(str::to_owned)).unwrap();
+    let params = CertificateParams::new(HOSTS.map(str::to_owned)).unwrap();
     let leaf = params.signed_by(&leaf_key, &issuer).unwrap();
     let key = PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
