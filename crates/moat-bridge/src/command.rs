@@ -24,7 +24,7 @@ impl Child {
     pub(crate) fn spawn(program: &Program, soft: u64) -> io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "to start the command is what this is for")]
         let mut stage = Command::new("/proc/self/exe");
-        stage.arg("--exec");
+        std::os::unix::process::CommandExt::arg0(&mut stage, crate::NAME).arg("--exec");
         if program.terminal {
             stage.arg("--tty");
         }

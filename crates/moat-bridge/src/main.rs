@@ -1,70 +1,7 @@
-#![doc = include_str!("../README.md")]
+//! The first process in a sandbox of moat.
 
-mod args;
-mod command;
-mod descriptors;
-mod join;
-mod publish;
-mod server;
-mod signals;
-
-use std::env;
-use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
 
-use crate::args::{Bridge, Program, Request};
-use crate::command::Child;
-use crate::server::Server;
-
-/// The exit code when the bridge itself fails, as container engines have it.
-const FAILED: u8 = 125;
-
 fn main() -> ExitCode {
-    let args: Vec<OsString> = env::args_os().skip(1).collect();
-    let code = match args::parse(args) {
-        Ok(Request::Bridge(bridge)) => run(bridge).unwrap_or_else(|error| {
-            complain(&format!("{error}"));
-            FAILED
-        }),
-        Ok(Request::Program(program)) => become_program(program),
-        Ok(Request::Version) => {
-            #[expect(clippy::print_stdout, reason = "this is what was asked for")]
-            {
-                println!("moat-bridge {}", env!("CARGO_PKG_VERSION"));
-            }
-            0
-        }
-        Err(message) => {
-            complain(&message);
-            FAILED
-        }
-    };
-    ExitCode::from(code)
-}
-
-/// Listens, starts the command and serves until the command has ended.
-fn run(bridge: Bridge) -> io::Result<u8> {
-    descriptors::close_foreign()?;
-    // The terminal of the person is no business of the container.
-    _ = nix::unistd::setsid();
-    let soft = descriptors::raise()?;
-    let signals = signals::block()?;
-    let mut server = Server::new(&bridge, signals)?;
-    let child = Child::spawn(&bridge.program, soft)?;
-    server.serve(&child)
-}
-
-/// The command's own process, just before it becomes the command.
-fn become_program(program: Program) -> u8 {
-    let (message, code) = command::exec(program);
-    complain(&message);
-    code
-}
-
-fn complain(message: &str) {
-    #[expect(clippy::print_stderr, reason = "the standard error is where a person reads this")]
-    {
-        eprintln!("moat-bridge: {message}");
-    }
+    moat_bridge::main()
 }

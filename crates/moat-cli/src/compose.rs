@@ -187,7 +187,10 @@ impl System for Machine {
         let own = std::env::current_exe().map_err(|error| {
             CliError::new("it is not known where this program is").with_source(&error)
         })?;
-        Ok(own.with_file_name("moat-bridge"))
+        // The small program of its own is there where moat was installed; it alone runs in images of
+        // other systems.
+        let beside = own.with_file_name(moat_bridge::NAME);
+        Ok(if beside.is_file() { beside } else { own })
     }
 
     fn is_interactive(&self) -> bool {

@@ -94,8 +94,9 @@ const LAYERS: &[Layer] = &[
     layer(RUN, &[CORE, STORE, REFRESH, PROXY], &[TESTKIT], without(&["clap", "reqwest"])),
     layer(
         COMMAND,
-        &[CORE, FACADE, HOST, STORE, REFRESH, PROXY, RUN],
-        &[TESTKIT, VENDOR],
+        // The test kit has the vendor of `moat demo`.
+        &[CORE, TESTKIT, FACADE, HOST, STORE, REFRESH, PROXY, BRIDGE, RUN],
+        &[VENDOR],
         without(&[]),
     ),
     layer("xtask", &[], &[], Externals::None),

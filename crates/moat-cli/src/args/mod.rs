@@ -38,6 +38,8 @@ pub(crate) enum Invocation {
     Run(Box<RunArgs>),
     Agent(Box<AgentArgs>),
     Runs,
+    Demo,
+    DemoClient,
     Import(ImportArgs),
     Completions(clap_complete::Shell),
     Man(ManArgs),
@@ -61,6 +63,7 @@ pub(crate) fn root(registry: &Registry, words: &[OsString]) -> Command {
         .subcommand(simple::why())
         .subcommand(simple::trace())
         .subcommand(simple::runs())
+        .subcommand(simple::demo())
         .subcommand(simple::import())
         .subcommand(simple::completions())
         .subcommand(simple::man())
@@ -85,6 +88,8 @@ pub(crate) fn read(registry: &Registry, matches: &ArgMatches) -> CliResult<Invoc
         "why" => Invocation::Why(simple::read_why(matches)?),
         "trace" => Invocation::Trace(simple::read_trace(matches)),
         "runs" => Invocation::Runs,
+        "demo" if matches.get_flag("inside") => Invocation::DemoClient,
+        "demo" => Invocation::Demo,
         "import" => Invocation::Import(simple::read_import(matches)),
         "completions" => Invocation::Completions(simple::read_shell(matches)),
         "man" => Invocation::Man(simple::read_man(matches)),

@@ -186,6 +186,15 @@ pub(super) fn runs() -> Command {
     Command::new("runs").about("Lists the runs of this machine, the latest first")
 }
 
+pub(super) fn demo() -> Command {
+    let inside = switch("inside", "Be the client in the sandbox").hide(true);
+    Command::new("demo")
+        .about(
+            "Shows on loopback, without any account, what a sandbox sees and what the vendor gets",
+        )
+        .arg(inside)
+}
+
 pub(super) fn import() -> Command {
     Command::new("import")
         .about("Copies the credentials of an earlier moat, which was written in Go")

@@ -1,6 +1,7 @@
 //! What the commands do.
 
 mod completions;
+mod demo;
 mod describe;
 mod given;
 mod grant;
@@ -41,6 +42,8 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::Run(args) => return run::run(app, *args).await,
         Invocation::Agent(args) => return run::agent(app, *args).await,
         Invocation::Runs => runs::runs(app)?,
+        Invocation::Demo => return demo::demo(app).await,
+        Invocation::DemoClient => demo::client(app).await?,
         Invocation::Completions(shell) => completions::completions(app, shell)?,
         Invocation::Man(args) => man::man(app, &args)?,
     }

@@ -6,6 +6,7 @@
 mod anthropic;
 mod claude;
 mod clients;
+mod demo;
 mod forge;
 mod isolation;
 mod machine;

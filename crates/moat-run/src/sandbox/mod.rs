@@ -34,7 +34,7 @@ pub use self::unconfined::{UNCONFINED_WARNING, Unconfined};
 pub const PROXY_SOCKET: &str = "/run/moat/proxy.sock";
 
 /// Where the bridge appears in a sandbox.
-const BRIDGE: &str = "/run/moat/bridge";
+const BRIDGE: &str = "/run/moat/moat-bridge";
 
 /// Where the socket appears over which the host asks for connections into the sandbox.
 const PUBLISH_SOCKET: &str = "/run/moat/publish.sock";

@@ -1,7 +1,7 @@
 //! `moat run` and `moat AGENT`: from flags and the workspace's file to a sandbox and its exit code.
 
 mod agents;
-mod place;
+pub(super) mod place;
 mod wanted;
 
 use moat_provider_core::{Answer, GrantRef};

@@ -160,10 +160,10 @@ mod tests {
             |--tmpfs|/run:rw,mode=755,size=67108864|--user|7:8|--workdir|/home/agent\
             |--env-file|/run/user/7/moat/environment|--env|B=x\ny\
             |--mount|type=bind,source=/srv/work,target=/work\
-            |--mount|type=bind,source=/opt/moat-bridge,target=/run/moat/bridge,readonly\
+            |--mount|type=bind,source=/opt/moat-bridge,target=/run/moat/moat-bridge,readonly\
             |--mount|type=bind,source=/run/user/7/moat/proxy.sock,target=/run/moat/proxy.sock,readonly\
             |--mount|type=bind,source=/run/user/7/moat/publish.sock,target=/run/moat/publish.sock,readonly\
-            |--entrypoint|/run/moat/bridge|--|debian:13|--listen|127.0.0.1:3128\
+            |--entrypoint|/run/moat/moat-bridge|--|debian:13|--listen|127.0.0.1:3128\
             |--socket|/run/moat/proxy.sock|--publish|/run/moat/publish.sock|--die-with-host\
             |--nofile|65536|--tty|--|gh";
         assert_eq!(line.join("|"), expected);
