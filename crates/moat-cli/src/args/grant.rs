@@ -57,6 +57,7 @@ pub(super) fn command(registry: &Registry, words: &[&str]) -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand(named("list", "Lists the credentials that are granted"))
+        .subcommand(named("refresh", "Renews a credential now, where its vendor can").arg(&grant))
         .subcommand(named("show", "Shows all about a credential but its secrets").arg(&grant))
         .subcommand(named("providers", "Lists what can be granted"))
         .subcommand(
@@ -140,6 +141,7 @@ pub(super) fn read(registry: &Registry, matches: &ArgMatches) -> Result<Invocati
         "providers" => Invocation::GrantProviders,
         "show" => Invocation::GrantShow(named(matches)?),
         "test" => Invocation::GrantTest(named(matches)?),
+        "refresh" => Invocation::GrantRefresh(named(matches)?),
         grant => Invocation::Grant(read_grant(registry, grant, matches)?),
     })
 }

@@ -19,7 +19,8 @@ pub(crate) use self::run::{
     ConfigUse, EnvSpec, HomeChoice, MountSpec, Publish, RunArgs, SandboxChoice,
 };
 pub(crate) use self::simple::{
-    ImportArgs, ManArgs, RevokeArgs, TraceArgs, TrustArgs, VendorRevocation, WhyArgs,
+    ExportForm, ImportArgs, ManArgs, ProxyArgs, RevokeArgs, StopArgs, TraceArgs, TrustArgs,
+    VendorRevocation, WhyArgs,
 };
 use crate::error::Result as CliResult;
 
@@ -31,6 +32,7 @@ pub(crate) enum Invocation {
     GrantShow(GrantRef),
     GrantProviders,
     GrantTest(GrantRef),
+    GrantRefresh(GrantRef),
     Revoke(RevokeArgs),
     Trust(TrustArgs),
     Why(WhyArgs),
@@ -39,6 +41,9 @@ pub(crate) enum Invocation {
     Agent(Box<AgentArgs>),
     Runs,
     Demo,
+    Doctor,
+    Proxy(Box<ProxyArgs>),
+    Stop(StopArgs),
     DemoClient,
     Import(ImportArgs),
     Completions(clap_complete::Shell),
@@ -64,6 +69,9 @@ pub(crate) fn root(registry: &Registry, words: &[OsString]) -> Command {
         .subcommand(simple::trace())
         .subcommand(simple::runs())
         .subcommand(simple::demo())
+        .subcommand(simple::doctor())
+        .subcommand(simple::proxy())
+        .subcommand(simple::stop())
         .subcommand(simple::import())
         .subcommand(simple::completions())
         .subcommand(simple::man())
@@ -88,6 +96,9 @@ pub(crate) fn read(registry: &Registry, matches: &ArgMatches) -> CliResult<Invoc
         "why" => Invocation::Why(simple::read_why(matches)?),
         "trace" => Invocation::Trace(simple::read_trace(matches)),
         "runs" => Invocation::Runs,
+        "doctor" => Invocation::Doctor,
+        "proxy" => Invocation::Proxy(Box::new(simple::read_proxy(matches))),
+        "stop" => Invocation::Stop(simple::read_stop(matches)?),
         "demo" if matches.get_flag("inside") => Invocation::DemoClient,
         "demo" => Invocation::Demo,
         "import" => Invocation::Import(simple::read_import(matches)),

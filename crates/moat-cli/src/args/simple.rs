@@ -66,6 +66,32 @@ pub(crate) struct ImportArgs {
     pub(crate) claim: bool,
 }
 
+/// `moat proxy`.
+#[derive(Debug)]
+pub(crate) struct ProxyArgs {
+    pub(crate) grants: Vec<GrantRef>,
+    pub(crate) network: NetworkArgs,
+    pub(crate) workspace: Option<PathBuf>,
+    pub(crate) no_proxy: Vec<String>,
+    pub(crate) form: ExportForm,
+}
+
+/// How variables are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExportForm {
+    /// For a shell of POSIX's.
+    Shell,
+    /// For a file that programs read.
+    Dotenv,
+}
+
+/// `moat stop`.
+#[derive(Debug)]
+pub(crate) struct StopArgs {
+    pub(crate) run: RunId,
+    pub(crate) force: bool,
+}
+
 /// `moat man`.
 #[derive(Debug)]
 pub(crate) struct ManArgs {
@@ -184,6 +210,57 @@ pub(super) fn read_trace(matches: &ArgMatches) -> TraceArgs {
 
 pub(super) fn runs() -> Command {
     Command::new("runs").about("Lists the runs of this machine, the latest first")
+}
+
+pub(super) fn doctor() -> Command {
+    Command::new("doctor").about("Checks everything that a run needs, and says how to mend it")
+}
+
+pub(super) fn proxy() -> Command {
+    let command = Command::new("proxy")
+        .about("Serves grants to a sandbox of your own, and prints what to export there")
+        .arg(network::grants("A grant to serve, such as github; repeatable"))
+        .arg(path("workspace", "DIR", "The workspace; the current directory without this"))
+        .arg(
+            Arg::new("no-proxy")
+                .long("no-proxy")
+                .value_name("HOST")
+                .action(ArgAction::Append)
+                .help("A host that clients reach without the proxy; repeatable"),
+        )
+        .arg(switch("dotenv", "Write NAME=VALUE lines instead of export commands"));
+    network::add(command)
+}
+
+pub(super) fn read_proxy(matches: &ArgMatches) -> ProxyArgs {
+    ProxyArgs {
+        grants: network::read_grants(matches),
+        network: NetworkArgs::read(matches),
+        workspace: matches.get_one("workspace").cloned(),
+        no_proxy: matches.get_many("no-proxy").unwrap_or_default().cloned().collect(),
+        form: if matches.get_flag("dotenv") { ExportForm::Dotenv } else { ExportForm::Shell },
+    }
+}
+
+pub(super) fn stop() -> Command {
+    Command::new("stop")
+        .about("Ends a run")
+        .arg(
+            Arg::new("run")
+                .value_name("RUN")
+                .required(true)
+                .value_parser(value_parser!(RunId))
+                .help("The run, or the beginning of its id"),
+        )
+        .arg(switch("force", "Kill it; the next run cleans up behind it"))
+}
+
+pub(super) fn read_stop(matches: &ArgMatches) -> Result<StopArgs> {
+    let run = matches
+        .get_one::<RunId>("run")
+        .cloned()
+        .ok_or_else(|| crate::error::CliError::usage("no run is named").with_hint("moat runs"))?;
+    Ok(StopArgs { run, force: matches.get_flag("force") })
 }
 
 pub(super) fn demo() -> Command {

@@ -3,16 +3,20 @@
 mod completions;
 mod demo;
 mod describe;
+mod doctor;
 mod given;
 mod grant;
 mod import;
 mod list;
 mod man;
 mod providers;
+mod proxy;
+mod refresh;
 mod revoke;
 mod run;
 mod runs;
 mod show;
+mod stop;
 mod test;
 mod trace;
 mod trust;
@@ -42,6 +46,10 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::Run(args) => return run::run(app, *args).await,
         Invocation::Agent(args) => return run::agent(app, *args).await,
         Invocation::Runs => runs::runs(app)?,
+        Invocation::Doctor => return doctor::doctor(app).await,
+        Invocation::Proxy(args) => proxy::proxy(app, &args).await?,
+        Invocation::Stop(args) => stop::stop(app, &args).await?,
+        Invocation::GrantRefresh(grant) => refresh::refresh(app, &grant).await?,
         Invocation::Demo => return demo::demo(app).await,
         Invocation::DemoClient => demo::client(app).await?,
         Invocation::Completions(shell) => completions::completions(app, shell)?,

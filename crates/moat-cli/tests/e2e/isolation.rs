@@ -170,3 +170,65 @@ async fn exit_codes_and_signals_pass_through() {
     let missing = machine.run(NONE, &["no-such-program"]).await;
     assert_eq!(missing.code, Some(127), "{missing}");
 }
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn a_run_is_stopped_from_another_terminal() {
+    let machine = Machine::granted().await;
+    let words = ["run", "--grant", "github", "--", "sh", "-c", "echo here; exec sleep 600"];
+    let mut run = machine.moat().args(words).spawn(std::process::Stdio::null());
+    let mut said = [0; 4];
+    tokio::io::AsyncReadExt::read_exact(run.stdout.as_mut().unwrap(), &mut said).await.unwrap();
+    let runs = machine.moat().args(["runs", "--json"]).run().await.text();
+    let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+    assert_eq!(runs["runs"][0]["state"], "running", "{runs}");
+    let id = runs["runs"][0]["id"].as_str().unwrap().to_owned();
+    let stopped = machine.moat().args(["stop", &id[..8]]).run().await;
+    assert_eq!(stopped.text(), format!("Stopped {id}."));
+    assert_eq!(run.wait().await.unwrap().code(), Some(143));
+    let again = machine.moat().args(["stop", &id]).run().await;
+    assert_eq!(again.text(), format!("{id} has ended already."));
+}
+
+#[tokio::test]
+#[ignore = "needs curl; run cargo xtask e2e"]
+async fn a_sandbox_of_the_persons_own_uses_what_proxy_exports() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let machine = Machine::granted().await;
+    let mut serving = machine
+        .moat()
+        .args(["proxy", "--grant", "github", "--dotenv"])
+        .spawn(std::process::Stdio::null());
+    let mut lines = BufReader::new(serving.stdout.take().unwrap()).lines();
+    let mut told = BufReader::new(serving.stderr.take().unwrap()).lines();
+    assert!(told.next_line().await.unwrap().unwrap().starts_with("Serving the run"));
+    let ask = |proxy: String| {
+        let curl = Program::new("curl").args(["-sS", "-w", "%{http_code}", "-o", "/dev/null"]);
+        curl.arg("https://api.github.com/user").env("HTTPS_PROXY", proxy)
+    };
+    let (mut proxy, mut bundle) = (String::new(), String::new());
+    while let Ok(Some(line)) = lines.next_line().await {
+        assert_eq!(machine.token.find_in_str(&line), None);
+        let (name, value) = line.split_once('=').unwrap();
+        let value: String = serde_json::from_str(value).unwrap();
+        match name {
+            "HTTPS_PROXY" => proxy = value,
+            "SSL_CERT_FILE" => bundle = value,
+            _ => {}
+        }
+        if !proxy.is_empty() && !bundle.is_empty() {
+            break;
+        }
+    }
+    let answered = ask(proxy.clone()).env("CURL_CA_BUNDLE", &bundle).run().await;
+    assert_eq!(answered.text(), "200");
+    let port = proxy.rsplit(':').next().unwrap();
+    let stranger = ask(format!("http://moat:guessed@127.0.0.1:{port}"));
+    let stranger = stranger.env("CURL_CA_BUNDLE", &bundle).run().await;
+    assert!(stranger.code != Some(0) && stranger.says("407"), "{stranger}");
+    let pid = serving.id().unwrap().to_string();
+    Program::new("kill").args(["-TERM", &pid]).run().await.text();
+    assert!(serving.wait().await.unwrap().success());
+    let runs = machine.moat().args(["runs"]).run().await;
+    assert!(runs.text().contains("stopped (0)"), "{runs}");
+}

@@ -56,7 +56,7 @@ async fn start(app: &App<'_>, wanted: Wanted) -> Result<Code> {
 }
 
 /// Prepares a run. Where grants are missing and somebody is there, they are offered first.
-async fn prepare(app: &App<'_>, runner: &Runner, request: RunRequest) -> Result<Run> {
+pub(super) async fn prepare(app: &App<'_>, runner: &Runner, request: RunRequest) -> Result<Run> {
     let failed = match runner.prepare(request.clone()).await {
         Ok(run) => return Ok(run),
         Err(failed) => failed,
@@ -80,7 +80,7 @@ async fn prepare(app: &App<'_>, runner: &Runner, request: RunRequest) -> Result<
 }
 
 /// Says what a person should know before the start.
-fn tell(app: &App<'_>, run: &Run) {
+pub(super) fn tell(app: &App<'_>, run: &Run) {
     for warning in run.warnings() {
         app.output.warn(&line(warning));
     }
