@@ -121,7 +121,8 @@ pub(super) fn paths(scope: &Scope, raw: &str) -> Vec<String> {
     paths
 }
 
-/// Resolves dot segments and doubled slashes (RFC 3986, section 5.2.4).
+/// Resolves dot segments and doubled slashes (RFC 3986, section 5.2.4), but as botocore does: only
+/// a slash at the end makes one.
 fn normalized(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
@@ -133,8 +134,7 @@ fn normalized(path: &str) -> String {
             other => segments.push(other),
         }
     }
-    let ends = path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..");
-    let slash = if ends && !segments.is_empty() { "/" } else { "" };
+    let slash = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
     format!("/{}{slash}", segments.join("/"))
 }
 

@@ -82,10 +82,6 @@ impl Draft {
         Ok(Self { claim, readings })
     }
 
-    pub(super) fn claim(&self) -> &Claim {
-        &self.claim
-    }
-
     /// Finds the canonical form that the client has signed.
     ///
     /// # Errors
