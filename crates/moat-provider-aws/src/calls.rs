@@ -454,8 +454,9 @@ mod tests {
 
     #[test]
     fn targets_name_their_operation_in_the_head() {
-        let target =
-            |text: &str| post("https://api.ecr.us-east-1.amazonaws.com/", &[("x-amz-target", text)]);
+        let target = |text: &str| {
+            post("https://api.ecr.us-east-1.amazonaws.com/", &[("x-amz-target", text)])
+        };
         let calls = Calls::default();
         let ecr = "AmazonEC2ContainerRegistry_V20150921";
         assert!(!passes(&calls, "ecr", &target(&format!("{ecr}.GetAuthorizationToken")), ""));

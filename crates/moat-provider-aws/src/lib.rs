@@ -85,7 +85,10 @@ impl CredentialProvider for Aws {
 
     fn check_qualifier(&self, qualifier: &str) -> Result<()> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-        if qualifier.len() <= 64 && qualifier.bytes().all(plain) && qualifier != "default" {
+        if (1..=64).contains(&qualifier.len())
+            && qualifier.bytes().all(plain)
+            && qualifier != "default"
+        {
             return Ok(());
         }
         Err(Error::invalid(format!("{qualifier:?} is not a name for a role"))
