@@ -8,7 +8,7 @@ use moat_provider_core::{CredentialInfo, IssuingEndpoint, IssuingEndpoints, Resu
 
 use crate::settings::{Mode, Settings};
 
-/// Method, path below every host of the partition's main domain, and what is issued there.
+/// Method, path at every host of the partition, and what is issued there.
 ///
 /// Source: the API references of the services, 2026-11.
 const PATHS: [(Method, &str, &str); 17] = [
@@ -43,10 +43,12 @@ pub(crate) fn endpoints(info: &CredentialInfo) -> Result<IssuingEndpoints> {
             "the container signs with the session's own keys, which a session policy narrows",
         ));
     }
-    let host = format!("*.{}", settings.role.partition().suffix);
-    let endpoint = |(method, path, issues): &(Method, &str, &'static str)| {
-        let target = Target::host(&host)?.exact(path)?.methods([method.clone()])?;
-        Ok(IssuingEndpoint::new(target, *issues))
-    };
-    PATHS.iter().map(endpoint).collect()
+    let mut endpoints = Vec::new();
+    for host in settings.role.partition().hosts() {
+        for (method, path, issues) in &PATHS {
+            let target = Target::host(&host)?.exact(path)?.methods([method.clone()])?;
+            endpoints.push(IssuingEndpoint::new(target, *issues));
+        }
+    }
+    Ok(endpoints.into_iter().collect())
 }
