@@ -156,18 +156,22 @@ fn write_settings(config: &mut String, theirs: &str, role: &Role<'_>) {
 }
 
 /// Fetches keys for tools that start a program for them. The token stays out of arguments, which
-/// other processes can see.
+/// other processes can see. Only options that curl has had since 7.55 (2017).
 fn helper(token: &ContainerPath, url: &str) -> String {
     format!(
-        "#!/bin/sh\n\
-         answer=$(printf 'Authorization: %s' \"$(cat '{token}')\" |\n\
-         \x20 curl --silent --show-error --fail-with-body --max-time 10 --noproxy '*' --header @- '{url}')\n\
-         code=$?\n\
-         if [ \"$code\" -ne 0 ]; then\n\
-         \x20 printf '%s\\n' \"$answer\" >&2\n\
-         \x20 exit 1\n\
-         fi\n\
-         printf '%s\\n' \"$answer\"\n"
+        r#"#!/bin/sh
+answer=$(printf 'Authorization: %s' "$(cat '{token}')" |
+  curl --silent --show-error --max-time 10 --noproxy '*' --header @- \
+    --write-out '\n%{{http_code}}' '{url}') || exit 1
+case $answer in
+*"
+200") printf '%s' "${{answer%200}}" ;;
+*)
+  printf '%s\n' "$answer" >&2
+  exit 1
+  ;;
+esac
+"#
     )
 }
 
