@@ -226,3 +226,15 @@ fn a_chunk_that_is_too_long_is_refused_by_its_first_line() {
     assert!(signer(case).data(Bytes::from(line)).unwrap().is_empty());
     assert!(signer(case).data(Bytes::from(vec![b'0'; 300])).is_err());
 }
+
+#[test]
+fn a_trailer_is_bounded() {
+    let cases = table(include_str!("../../tests/data/chunks.json"));
+    let case = cases.iter().find(|case| case["trailer"] == true).unwrap();
+    let body = case["client"].as_str().unwrap();
+    let (chunks, _) = body.split_once("x-amz-checksum").unwrap();
+    let mut signer = signer(case);
+    signer.data(Bytes::copy_from_slice(chunks.as_bytes())).unwrap();
+    assert!(signer.data(Bytes::from(vec![b'x'; 16 * 1024])).is_ok());
+    assert!(signer.data(Bytes::from_static(b"x")).is_err());
+}

@@ -304,3 +304,54 @@ fn a_grant_may_be_for_few_services_regions_and_buckets() {
     assert_eq!(sent("s3", "eu-central-1", bucket), denied);
     assert_eq!(sent("s3", "eu-central-1", "https://s3.eu-central-1.amazonaws.com/"), denied);
 }
+
+/// Requests that are signed with the run's own key, and are refused nevertheless.
+#[test]
+fn a_signature_has_to_make_sense_as_a_whole() {
+    let way = Way::with(&[]);
+    let own = way.client("s3");
+    let refused = Some(ErrorKind::Unauthenticated);
+    let signed = |signing: &Signing, url: &str| {
+        let mut sent = head(Method::PUT, url);
+        sent.headers.insert("x-amz-content-sha256", EMPTY.parse().unwrap());
+        signing.sign(&mut sent, EMPTY);
+        sent
+    };
+    let other_id = Signing { id: "AKIDEXAMPLEEXAMPLE".to_owned(), ..own.clone() };
+    assert_eq!(way.kind(signed(&other_id, OBJECT), b""), refused, "another id");
+    let both = signed(&own, &format!("{OBJECT}?X-Amz-Credential=x"));
+    assert_eq!(way.kind(both, b""), refused, "a header and, under its signature, the query");
+    let odd = Signing { service: "s3$".to_owned(), ..own.clone() };
+    assert_eq!(way.kind(signed(&odd, OBJECT), b""), refused, "an odd service");
+    let replaced = |from: &str, to: &str| {
+        let mut sent = signed(&own, OBJECT);
+        let text = sent.headers[AUTHORIZATION].to_str().unwrap().replace(from, to);
+        sent.headers.insert(AUTHORIZATION, text.parse().unwrap());
+        way.begin(&mut sent).map(drop).unwrap_err().to_string()
+    };
+    for (from, to, why) in [
+        ("20261128", "20261127", "date"),
+        ("SignedHeaders=host;", "SignedHeaders=", "lacks the host"),
+        ("host;x-amz-content-sha256", "x-amz-content-sha256;host", "malformed"),
+        ("aws4_request", "aws5_request", "scope"),
+        ("Signature=", "Signature=0,Signature=", "each field once"),
+    ] {
+        let error = replaced(from, to);
+        assert!(error.contains(why), "{from}: {error}");
+    }
+}
+
+/// The host is signed as it is sent on: in lower case, without the default port.
+#[test]
+fn the_host_is_signed_as_it_arrives() {
+    let way = Way::with(&[]);
+    for host in ["Data.S3.eu-central-1.AmazonAWS.com", "data.s3.eu-central-1.amazonaws.com:443"] {
+        let mut sent = head(Method::PUT, &format!("https://{host}/k"));
+        sent.headers.insert("x-amz-content-sha256", EMPTY.parse().unwrap());
+        way.client("s3").sign(&mut sent, EMPTY);
+        way.begin(&mut sent).unwrap();
+        assert!(way.session("s3").verify(&sent, EMPTY).is_err(), "{host}");
+        sent.headers.insert(HOST, "data.s3.eu-central-1.amazonaws.com".parse().unwrap());
+        way.session("s3").verify(&sent, EMPTY).unwrap();
+    }
+}
