@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "aws")]
+pub use moat_provider_aws as aws;
 #[cfg(feature = "claude")]
 pub use moat_provider_claude as claude;
 pub use moat_provider_core as core;
@@ -21,6 +23,8 @@ use moat_provider_core::{RegistryBuilder, Result};
 pub fn builtin() -> Result<RegistryBuilder> {
     #[allow(unused_mut, reason = "without a feature nothing is registered")]
     let mut registry = RegistryBuilder::default();
+    #[cfg(feature = "aws")]
+    registry.register(aws::Aws::new())?;
     #[cfg(feature = "claude")]
     {
         registry.register(claude::Claude::default())?;
@@ -56,6 +60,7 @@ mod tests {
     fn every_provider_whose_feature_is_on_is_registered() {
         let registry = builtin().unwrap().build();
         let names: BTreeSet<_> = registry.names().map(|name| name.as_str()).collect();
+        assert_eq!(names.contains("aws"), cfg!(feature = "aws"));
         assert_eq!(names.contains("custom"), cfg!(feature = "custom"));
         assert_eq!(names.contains("github"), cfg!(feature = "github"));
         assert_eq!(names.contains("claude"), cfg!(feature = "claude"));
@@ -69,6 +74,6 @@ mod tests {
         for feature in provider_features() {
             assert!(README.contains(&format!("| `{feature}` |")), "{feature} has no row");
         }
-        assert!(provider_features().is_superset(&BTreeSet::from(["custom", "github"])));
+        assert!(provider_features().is_superset(&BTreeSet::from(["aws", "custom", "github"])));
     }
 }

@@ -1,0 +1,499 @@
+//! Operations that issue credentials or lasting access (law L16), as signed requests name them.
+//!
+//! AWS names an operation in one of four places: a form field `Action` (in the body or the query),
+//! the `X-Amz-Target` header, the end of the path of the RPC protocol, or method and path of REST.
+//! The last are declared by [`issuing`](crate::issuing); the others are told here.
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request;
+use moat_provider_core::{Error, ErrorKind, Result};
+
+use crate::sigv4::{Scope, decoded, pairs};
+
+/// What an operation hands out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Issues {
+    /// Its answer holds a credential: never.
+    Credential,
+    /// It creates access that outlives the run: if the person allows it.
+    Access,
+}
+use Issues::{Access, Credential};
+
+/// How the rest of a service's operations are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Others {
+    Pass,
+    /// Each one that is not listed issues a credential.
+    Refused(&'static [&'static str]),
+}
+
+/// Where a service's requests name their operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    /// In a form field: the protocols `query` and `ec2`.
+    Form,
+    /// In a header or the path: the protocols `json` and `rpcv2Cbor`.
+    Target,
+}
+use Protocol::{Form, Target};
+
+struct Service {
+    /// The name in signatures.
+    name: &'static str,
+    protocol: Protocol,
+    operations: &'static [(&'static str, Issues)],
+    others: Others,
+}
+
+/// Source: the API references of the services, 2026-11.
+const SERVICES: &[Service] = &[
+    Service {
+        name: "sts",
+        protocol: Form,
+        operations: &[],
+        others: Others::Refused(&[
+            "GetCallerIdentity",
+            "GetAccessKeyInfo",
+            "DecodeAuthorizationMessage",
+        ]),
+    },
+    Service {
+        name: "iam",
+        protocol: Form,
+        operations: &[
+            ("CreateAccessKey", Credential),
+            ("CreateServiceSpecificCredential", Credential),
+            ("ResetServiceSpecificCredential", Credential),
+            ("CreateVirtualMFADevice", Credential),
+            ("AddClientIDToOpenIDConnectProvider", Access),
+            ("AddRoleToInstanceProfile", Access),
+            ("AddUserToGroup", Access),
+            ("AttachGroupPolicy", Access),
+            ("AttachRolePolicy", Access),
+            ("AttachUserPolicy", Access),
+            ("CreateLoginProfile", Access),
+            ("CreateOpenIDConnectProvider", Access),
+            ("CreatePolicyVersion", Access),
+            ("CreateRole", Access),
+            ("CreateSAMLProvider", Access),
+            ("CreateUser", Access),
+            ("DeleteRolePermissionsBoundary", Access),
+            ("DeleteUserPermissionsBoundary", Access),
+            ("EnableMFADevice", Access),
+            ("PutGroupPolicy", Access),
+            ("PutRolePermissionsBoundary", Access),
+            ("PutRolePolicy", Access),
+            ("PutUserPermissionsBoundary", Access),
+            ("PutUserPolicy", Access),
+            ("SetDefaultPolicyVersion", Access),
+            ("UpdateAccessKey", Access),
+            ("UpdateAssumeRolePolicy", Access),
+            ("UpdateLoginProfile", Access),
+            ("UpdateOpenIDConnectProviderThumbprint", Access),
+            ("UpdateSAMLProvider", Access),
+            ("UpdateServiceSpecificCredential", Access),
+            ("UploadSSHPublicKey", Access),
+            ("UploadSigningCertificate", Access),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "ecr",
+        protocol: Target,
+        operations: &[("GetAuthorizationToken", Credential)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "ecr-public",
+        protocol: Target,
+        operations: &[("GetAuthorizationToken", Credential)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "cognito-identity",
+        protocol: Target,
+        operations: &[
+            ("GetCredentialsForIdentity", Credential),
+            ("GetOpenIdToken", Credential),
+            ("GetOpenIdTokenForDeveloperIdentity", Credential),
+            ("SetIdentityPoolRoles", Access),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "redshift",
+        protocol: Form,
+        operations: &[
+            ("GetClusterCredentials", Credential),
+            ("GetClusterCredentialsWithIAM", Credential),
+            ("GetIdentityCenterAuthToken", Credential),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "redshift-serverless",
+        protocol: Target,
+        operations: &[("GetCredentials", Credential)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "ec2",
+        protocol: Form,
+        operations: &[
+            ("CreateKeyPair", Credential),
+            ("GetPasswordData", Credential),
+            ("ImportKeyPair", Access),
+            ("AssociateIamInstanceProfile", Access),
+            ("ReplaceIamInstanceProfileAssociation", Access),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "ec2-instance-connect",
+        protocol: Target,
+        operations: &[("SendSSHPublicKey", Access), ("SendSerialConsoleSSHPublicKey", Access)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "ssm",
+        protocol: Target,
+        operations: &[("CreateActivation", Credential), ("GetAccessToken", Credential)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "lightsail",
+        protocol: Target,
+        operations: &[
+            ("CreateBucketAccessKey", Credential),
+            ("CreateContainerServiceRegistryLogin", Credential),
+            ("CreateKeyPair", Credential),
+            ("DownloadDefaultKeyPair", Credential),
+            ("GetInstanceAccessDetails", Credential),
+            ("GetRelationalDatabaseMasterUserPassword", Credential),
+            ("ImportKeyPair", Access),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "sso",
+        protocol: Target,
+        operations: &[
+            ("CreateAccountAssignment", Access),
+            ("PutInlinePolicyToPermissionSet", Access),
+            ("AttachManagedPolicyToPermissionSet", Access),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "identitystore",
+        protocol: Target,
+        operations: &[("CreateUser", Access), ("CreateGroupMembership", Access)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "sagemaker",
+        protocol: Target,
+        operations: &[
+            ("CreatePresignedDomainUrl", Credential),
+            ("CreatePresignedNotebookInstanceUrl", Credential),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "transfer",
+        protocol: Target,
+        operations: &[("ImportSshPublicKey", Access), ("CreateUser", Access)],
+        others: Others::Pass,
+    },
+];
+
+/// Which calls a grant may make although they create lasting access.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Calls {
+    allowed: Vec<String>,
+}
+
+/// What the head of a request tells.
+#[derive(Debug)]
+pub(crate) enum Judgement {
+    /// It may go.
+    Allowed,
+    /// The operation may stand in the body.
+    BodyTells(BodyCall),
+}
+
+/// A call whose operation may stand in the body.
+#[derive(Debug)]
+pub(crate) struct BodyCall {
+    service: &'static str,
+    allowed: Vec<String>,
+    named: Vec<String>,
+}
+
+impl Calls {
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for a call that nobody refuses, or that nobody can allow.
+    pub(crate) fn allowing(allowed: Vec<String>) -> Result<Self> {
+        for call in &allowed {
+            let issues = call.split_once(':').and_then(|(service, operation)| {
+                let listed = find(service)?.operations.iter();
+                listed.clone().find(|(own, _)| *own == operation).map(|(_, issues)| *issues)
+            });
+            match issues {
+                Some(Access) => {}
+                Some(Credential) => {
+                    return Err(Error::invalid(format!(
+                        "{call} answers with a credential, and is refused always"
+                    ))
+                    .with_hint("make that credential on the host, and grant it there"));
+                }
+                None => {
+                    return Err(Error::invalid(format!("{call:?} is not a call that is refused"))
+                        .with_hint(
+                            "write SERVICE:OPERATION as in a policy, such as iam:CreateRole",
+                        ));
+                }
+            }
+        }
+        Ok(Self { allowed })
+    }
+
+    pub(crate) fn allowed(&self) -> &[String] {
+        &self.allowed
+    }
+
+    /// Judges a request by its head.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::PermissionDenied`] for an operation that issues something.
+    pub(crate) fn judge_head(&self, scope: &Scope, head: &request::Parts) -> Result<Judgement> {
+        // Sessions of directory buckets are keys of their own (S3 API reference, "CreateSession").
+        let query = head.uri.query().unwrap_or_default();
+        if scope.service == "s3express" && pairs(query).any(|(name, _)| decoded(name) == b"session")
+        {
+            return Err(refused("s3express:CreateSession", Credential));
+        }
+        let Some(service) = find(&scope.service) else {
+            return Ok(Judgement::Allowed);
+        };
+        let named: Vec<String> = in_head(head)?;
+        let call = BodyCall { service: service.name, allowed: self.allowed.clone(), named };
+        call.judge(service, &call.named)?;
+        match service.protocol {
+            Form => Ok(Judgement::BodyTells(call)),
+            Target if call.named.is_empty() => Err(call.unreadable()),
+            Target => Ok(Judgement::Allowed),
+        }
+    }
+}
+
+impl BodyCall {
+    /// Judges a request by its body.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::PermissionDenied`] for an operation that issues something, or that cannot be
+    /// told.
+    pub(crate) fn judge_body(mut self, head: &request::Parts, body: &[u8]) -> Result<()> {
+        if !body.is_empty() {
+            let media = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            let is_form = media.is_some_and(|media| {
+                let media = media.split(';').next().unwrap_or_default().trim();
+                media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            });
+            if !is_form || head.headers.contains_key(CONTENT_ENCODING) {
+                return Err(self.unreadable());
+            }
+            let text = std::str::from_utf8(body).map_err(|_| self.unreadable())?;
+            let named = actions(text).ok_or_else(|| self.unreadable())?;
+            self.named.extend(named);
+        }
+        if self.named.len() != 1 {
+            return Err(self.unreadable());
+        }
+        match find(self.service) {
+            Some(service) => self.judge(service, &self.named),
+            None => Ok(()),
+        }
+    }
+
+    fn unreadable(&self) -> Error {
+        denied(format!("the operation of a request to {} cannot be read", self.service))
+            .with_hint("name one operation, in the way of the service's own clients")
+    }
+
+    fn judge(&self, service: &Service, named: &[String]) -> Result<()> {
+        for operation in named {
+            let call = format!("{}:{operation}", service.name);
+            let listed =
+                service.operations.iter().find(|(own, _)| own.eq_ignore_ascii_case(operation));
+            let issues = match (listed, service.others) {
+                (Some((_, issues)), _) => *issues,
+                (None, Others::Pass) => continue,
+                (None, Others::Refused(but)) if but.contains(&&**operation) => continue,
+                (None, Others::Refused(_)) => Credential,
+            };
+            if issues == Credential || !self.allowed.contains(&call) {
+                return Err(refused(&call, issues));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find(name: &str) -> Option<&'static Service> {
+    SERVICES.iter().find(|service| service.name == name)
+}
+
+/// Returns the operations that a head names.
+fn in_head(head: &request::Parts) -> Result<Vec<String>> {
+    let unreadable = || {
+        denied("the operation of a request cannot be read").with_hint("name it once, in plain text")
+    };
+    let mut named = actions(head.uri.query().unwrap_or_default()).ok_or_else(unreadable)?;
+    for target in head.headers.get_all("x-amz-target") {
+        let target = target.to_str().map_err(|_| unreadable())?;
+        let operation = target.rsplit('.').next().unwrap_or(target).trim();
+        named.push(operation.to_owned());
+    }
+    let path = String::from_utf8(decoded(head.uri.path())).map_err(|_| unreadable())?;
+    if let Some((_, operation)) = path.rsplit_once("/operation/") {
+        named.push(operation.trim_end_matches('/').to_owned());
+    }
+    Ok(named)
+}
+
+/// Returns the values of `Action` in a form, in whatever coding; `None` when one is not text.
+fn actions(form: &str) -> Option<Vec<String>> {
+    let plain = |text: &str| String::from_utf8(decoded(&text.replace('+', " "))).ok();
+    let mut found = Vec::new();
+    for (name, value) in pairs(form) {
+        if plain(name)?.trim().eq_ignore_ascii_case("action") {
+            found.push(plain(value)?.trim().to_owned());
+        }
+    }
+    Some(found)
+}
+
+fn denied(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::PermissionDenied, what)
+}
+
+fn refused(call: &str, issues: Issues) -> Error {
+    match issues {
+        Credential => {
+            denied(format!("{call} answers with a credential, which would be in the container"))
+                .with_hint("make it on the host, and grant it there")
+        }
+        Access => denied(format!("{call} creates access that would outlive the run"))
+            .with_hint(format!("if that is wanted: moat grant aws ... --allow-call {call}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(service: &str) -> Scope {
+        Scope { day: String::new(), region: "us-east-1".into(), service: service.into() }
+    }
+
+    fn post(url: &str, headers: &[(&'static str, &str)]) -> request::Parts {
+        let mut request = http::Request::post(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+
+    fn passes(calls: &Calls, service: &str, head: &request::Parts, body: &str) -> bool {
+        match calls.judge_head(&scope(service), head) {
+            Ok(Judgement::Allowed) => true,
+            Ok(Judgement::BodyTells(call)) => call.judge_body(head, body.as_bytes()).is_ok(),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn forms_name_their_operation_once() {
+        let calls = Calls::default();
+        let head = post("https://sts.us-east-1.amazonaws.com/", &[FORM]);
+        for (body, fine) in [
+            ("Action=GetCallerIdentity&Version=2011-06-15", true),
+            ("Action=AssumeRole&RoleArn=x", false),
+            ("Action=AssumeRoleWithWebIdentity", false),
+            ("Action=GetSessionToken", false),
+            ("Action=NoSuchThing", false),
+            ("%41ction=AssumeRole", false),
+            ("Action=GetCallerIdentity&Action=AssumeRole", false),
+            ("action=AssumeRole&Action=GetCallerIdentity", false),
+            ("Action=Get%43allerIdentity", true),
+            ("Version=2011-06-15", false),
+            ("", false),
+        ] {
+            assert_eq!(passes(&calls, "sts", &head, body), fine, "{body}");
+        }
+        let twice = post("https://sts.us-east-1.amazonaws.com/?Action=GetCallerIdentity", &[FORM]);
+        assert!(!passes(&calls, "sts", &twice, "Action=AssumeRole"));
+        assert!(passes(&calls, "sts", &twice, ""));
+        let json =
+            post("https://sts.us-east-1.amazonaws.com/", &[("content-type", "application/json")]);
+        assert!(!passes(&calls, "sts", &json, "Action=GetCallerIdentity"));
+        // A header that a service does not read must not stand in for the body that it does.
+        let decoy = post("https://iam.amazonaws.com/", &[FORM, ("x-amz-target", "X.ListRoles")]);
+        assert!(!passes(&calls, "iam", &decoy, "Action=CreateAccessKey"));
+    }
+
+    #[test]
+    fn targets_name_their_operation_in_the_head() {
+        let target = |text: &str| {
+            post("https://api.ecr.us-east-1.amazonaws.com/", &[("x-amz-target", text)])
+        };
+        let calls = Calls::default();
+        let ecr = "AmazonEC2ContainerRegistry_V20150921";
+        assert!(!passes(&calls, "ecr", &target(&format!("{ecr}.GetAuthorizationToken")), ""));
+        assert!(!passes(&calls, "ecr", &target(&format!("{ecr}.getauthorizationtoken ")), ""));
+        assert!(passes(&calls, "ecr", &target(&format!("{ecr}.DescribeRepositories")), "{}"));
+        assert!(!passes(
+            &calls,
+            "ecr",
+            &post("https://api.ecr.us-east-1.amazonaws.com/", &[]),
+            "{}"
+        ));
+        let rpc = post(
+            "https://api.ecr.us-east-1.amazonaws.com/service/Ecr/operation/GetAuthorizationToken",
+            &[],
+        );
+        assert!(!passes(&calls, "ecr", &rpc, ""));
+        assert!(passes(&calls, "dynamodb", &target("DynamoDB_20120810.GetItem"), "{}"));
+    }
+
+    #[test]
+    fn lasting_access_can_be_allowed_and_credentials_cannot() {
+        let head = post("https://iam.amazonaws.com/", &[FORM]);
+        assert!(!passes(&Calls::default(), "iam", &head, "Action=CreateRole"));
+        assert!(passes(&Calls::default(), "iam", &head, "Action=ListRoles"));
+        let calls = Calls::allowing(vec!["iam:CreateRole".into()]).unwrap();
+        assert!(passes(&calls, "iam", &head, "Action=CreateRole"));
+        assert!(!passes(&calls, "iam", &head, "Action=CreateUser"));
+        for call in ["iam:CreateAccessKey", "sts:AssumeRole", "iam:ListRoles", "iam", ""] {
+            assert!(Calls::allowing(vec![call.into()]).is_err(), "{call}");
+        }
+    }
+
+    #[test]
+    fn sessions_of_directory_buckets_are_keys() {
+        let bucket = "https://b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com/";
+        let calls = Calls::default();
+        assert!(!passes(&calls, "s3express", &post(&format!("{bucket}?session"), &[]), ""));
+        assert!(passes(&calls, "s3express", &post(&format!("{bucket}?list-type=2"), &[]), ""));
+    }
+}

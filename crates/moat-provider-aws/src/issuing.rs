@@ -1,0 +1,54 @@
+//! Endpoints that issue credentials or lasting access and are told by method and path (law L16).
+//!
+//! Operations that share one path with all others of their service are refused by the signer: see
+//! [`calls`](crate::calls).
+
+use http::Method;
+use moat_provider_core::{CredentialInfo, IssuingEndpoint, IssuingEndpoints, Result, Target};
+
+use crate::settings::{Mode, Settings};
+
+/// Method, path at every host of the partition, and what is issued there.
+///
+/// Source: the API references of the services, 2026-11.
+const PATHS: [(Method, &str, &str); 17] = [
+    (
+        Method::POST,
+        "/v1/authorization-token",
+        "a token of CodeArtifact, for registries of packages",
+    ),
+    (Method::GET, "/v20180820/accessgrantsinstance/dataaccess", "keys of an S3 access grant"),
+    (Method::GET, "/federation/credentials", "keys of a role of IAM Identity Center"),
+    (Method::POST, "/client/register", "a client of IAM Identity Center"),
+    (Method::POST, "/device_authorization", "a device code of IAM Identity Center"),
+    (Method::POST, "/clusters/*/access-entries", "another identity's access to an EKS cluster"),
+    (Method::POST, "/clusters/*/pod-identity-associations", "a role's access for pods of EKS"),
+    (Method::POST, "/keys-and-certificate", "a key and a certificate of IoT"),
+    (Method::POST, "/certificates", "a certificate of IoT"),
+    (Method::POST, "/apikeys", "a key of API Gateway"),
+    (Method::POST, "/v1/apis/*/apikeys", "a key of AppSync"),
+    (Method::POST, "/workspaces/*/apikeys", "a key of a Grafana workspace"),
+    (Method::POST, "/workspaces/*/serviceaccounts/*/tokens", "a token of a Grafana workspace"),
+    (Method::POST, "/clitoken/*", "a token of Airflow"),
+    (Method::POST, "/webtoken/*", "a token of Airflow"),
+    (Method::POST, "/trustanchors", "a trust anchor of IAM Roles Anywhere"),
+    (Method::POST, "/sessions", "keys of IAM Roles Anywhere"),
+];
+
+/// Returns the endpoints of the partition of a role.
+pub(crate) fn endpoints(info: &CredentialInfo) -> Result<IssuingEndpoints> {
+    let settings = Settings::of(info)?;
+    if settings.mode == Mode::Endpoint {
+        return Ok(IssuingEndpoints::none(
+            "the container signs with the session's own keys, which a session policy narrows",
+        ));
+    }
+    let mut endpoints = Vec::new();
+    for host in settings.role.partition().hosts() {
+        for (method, path, issues) in &PATHS {
+            let target = Target::host(&host)?.exact(path)?.methods([method.clone()])?;
+            endpoints.push(IssuingEndpoint::new(target, *issues));
+        }
+    }
+    Ok(endpoints.into_iter().collect())
+}
