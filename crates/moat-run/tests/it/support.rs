@@ -156,6 +156,11 @@ pub(crate) struct World {
 impl World {
     /// Makes a host whose vendor accepts one token.
     pub(crate) fn new(accepted: &Canary) -> Self {
+        Self::with(accepted, |_| ())
+    }
+
+    /// The same, with further providers.
+    pub(crate) fn with(accepted: &Canary, further: impl FnOnce(&mut RegistryBuilder)) -> Self {
         let answers =
             |_: &http::Request<bytes::Bytes>| json(200, &serde_json::json!({"me": "toy"}));
         let vendor = VendorDouble::https(requires_bearer(&accepted.secret(), answers), [HOST]);
@@ -164,6 +169,7 @@ impl World {
         let store = MemoryStore::new();
         let mut registry = Registry::builder();
         registry.register(Toy).unwrap();
+        further(&mut registry);
         let port = vendor.address().port();
         let trust = UpstreamTls::empty().trust_pem(vendor.authority_pem().unwrap().as_bytes());
         let ports = Ports::new().relaxed().host_context();
