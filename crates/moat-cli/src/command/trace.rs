@@ -125,10 +125,11 @@ fn clock(time: &str) -> String {
     time.get(11..19).unwrap_or(time).to_owned()
 }
 
-/// Says which rule put a credential in, or why none did.
+/// Says which grant's credential was put in and by which rule, or why none was.
 fn credential(record: &Value) -> String {
     let text = |name: &str| record[name].as_str().filter(|text| !text.is_empty());
     let mut said: Vec<String> = Vec::new();
+    said.extend(text("grant").map(|grant| format!("{grant}:")));
     said.extend(text("rule").map(str::to_owned));
     said.extend(text("reason").map(|reason| format!("({reason})")));
     if let Some(places) = record["strays"].as_array() {

@@ -24,7 +24,7 @@ fn leave(moat: &Moat, id: &str, created_at: &str, requests: &str) {
     fs::write(directory.join("requests.jsonl"), requests).unwrap();
 }
 
-const REQUESTS: &str = r#"{"ts":"2026-01-02T03:04:05Z","kind":"request","method":"GET","url":"https://api.github.com/user","status":200,"total_ms":12,"up":0,"down":99,"rule":"api.github.com/** authorization"}
+const REQUESTS: &str = r#"{"ts":"2026-01-02T03:04:05Z","kind":"request","method":"GET","url":"https://api.github.com/user","status":200,"total_ms":12,"up":0,"down":99,"grant":"github:work","rule":"api.github.com/** authorization"}
 {"ts":"2026-01-02T03:04:06Z","kind":"request","method":"GET","url":"https://a.example/\u001b[2J\u202e","status":403,"reason":"host-not-allowed","total_ms":1,"up":0,"down":0}
 not a record
 {"ts":"2026-01-02T03:04:07Z","kind":"lost","records":7}
@@ -59,7 +59,7 @@ fn a_trace_shows_requests_and_why_they_got_no_credential() {
     let text = ended.stdout;
     for part in [
         "03:04:05  GET     https://api.github.com/user",
-        "api.github.com/** authorization",
+        "github:work: api.github.com/** authorization",
         "(host-not-allowed)",
         "(7 records were lost here)",
         "placeholder out of place: x-key",

@@ -153,6 +153,11 @@ impl Used {
         Arc::clone(&self.label.text)
     }
 
+    /// Returns the grant's name, to be kept.
+    pub(crate) fn shared_grant(&self) -> Option<Arc<str>> {
+        self.label.grant.clone()
+    }
+
     /// Returns where the secret went: a header's name, `query key`, `path`, `signature`.
     #[must_use]
     pub fn slot(&self) -> &str {
@@ -211,6 +216,8 @@ pub(super) struct RuleLabel {
     pub(super) text: Arc<str>,
     /// Where the slot begins in the text.
     slot: usize,
+    /// The name of the grant whose secrets they are.
+    grant: Option<Arc<str>>,
     secrets: Vec<SecretRef>,
 }
 
@@ -221,6 +228,8 @@ impl RuleLabel {
         secrets: impl IntoIterator<Item = SecretRef>,
     ) -> Self {
         let text: Arc<str> = format!("{target} {slot}").into();
-        Self { slot: text.len() - slot.len(), text, secrets: secrets.into_iter().collect() }
+        let secrets: Vec<SecretRef> = secrets.into_iter().collect();
+        let grant = secrets.first().map(|secret| secret.grant().to_string().into());
+        Self { slot: text.len() - slot.len(), text, grant, secrets }
     }
 }

@@ -168,6 +168,9 @@ fn note(exchange: &Exchange, note: Note) {
     if let Some(reason) = note.reason {
         exchange.reason(reason);
     }
+    if note.grant.is_some() {
+        exchange.grant(note.grant);
+    }
     if note.rule.is_some() {
         exchange.rule(note.rule);
     }

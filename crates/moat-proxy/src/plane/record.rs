@@ -50,6 +50,8 @@ pub struct RequestRecord {
     pub upstream_protocol: Option<&'static str>,
     /// Why it was refused, failed or cut.
     pub reason: Option<&'static str>,
+    /// The grant whose secret was sent, `github` or `github:work`.
+    pub grant: Option<Arc<str>>,
     /// The rule that filled in a credential or refused.
     pub rule: Option<Arc<str>>,
     /// Where placeholders of the run stood in the request that did not belong there: a header,
@@ -81,6 +83,7 @@ impl RequestRecord {
         line.insert("client".to_owned(), self.client_protocol.into());
         line.insert("upstream".to_owned(), self.upstream_protocol.into());
         line.insert("reason".to_owned(), self.reason.into());
+        line.insert("grant".to_owned(), self.grant.as_deref().into());
         line.insert("rule".to_owned(), self.rule.as_deref().into());
         if !self.strays.is_empty() {
             line.insert("strays".to_owned(), self.strays.clone().into());
@@ -224,6 +227,7 @@ struct Late {
     first_byte: Option<Duration>,
     upstream_protocol: Option<&'static str>,
     reason: Option<&'static str>,
+    grant: Option<Arc<str>>,
     rule: Option<Arc<str>>,
     strays: Vec<String>,
     request_sample: Option<BodySample>,
@@ -299,6 +303,10 @@ impl Exchange {
         self.late(|late| _ = late.reason.get_or_insert(reason));
     }
 
+    pub(crate) fn grant(&self, grant: Option<Arc<str>>) {
+        self.late(|late| late.grant = grant);
+    }
+
     pub(crate) fn rule(&self, rule: Option<Arc<str>>) {
         self.late(|late| late.rule = rule);
     }
@@ -350,6 +358,7 @@ impl Drop for Exchange {
             client_protocol: sink.client_protocol,
             upstream_protocol: late.upstream_protocol,
             reason: late.reason,
+            grant: late.grant,
             rule: late.rule,
             strays: late.strays,
             request_sample: late.request_sample,

@@ -124,6 +124,8 @@ pub struct Note {
     pub url: Option<String>,
     /// Why it was answered here.
     pub reason: Option<&'static str>,
+    /// The grant whose secret is sent.
+    pub grant: Option<Arc<str>>,
     /// The rule that filled in a credential.
     pub rule: Option<Arc<str>>,
     /// Where placeholders of the run stand that do not belong there: a header, `query KEY`, `path`.

@@ -164,6 +164,7 @@ impl State {
             engine::Verdict::Refuse(refusal) => return Err(refusal),
         };
         let note = Note {
+            grant: plan.used().first().and_then(Used::shared_grant),
             rule: plan.used().first().map(Used::shared_rule),
             reason: plan.not_used().map(NotUsed::as_str),
             // What the rules have used is gone from the head.

@@ -60,6 +60,7 @@ async fn a_request_can_be_answered_here() {
             note: Note {
                 url: Some("https://a.test/printable".to_owned()),
                 reason: Some("policy"),
+                grant: Some("github:work".into()),
                 rule: Some("rule 1".into()),
                 ..Note::default()
             },
@@ -76,6 +77,7 @@ async fn a_request_can_be_answered_here() {
             (record.url.as_str(), record.reason),
             ("https://a.test/printable", Some("policy"))
         );
+        assert_eq!(record.grant.as_deref(), Some("github:work"));
         assert_eq!(record.rule.as_deref(), Some("rule 1"));
         assert_eq!(record.upstream_protocol, None);
         let mut client = world.client("a.test", version).await;

@@ -43,6 +43,7 @@ async fn a_container_uses_a_token_that_it_does_not_hold() {
     let records = fs::read_to_string(directory.join("requests.jsonl")).unwrap();
     assert_eq!(records.lines().count(), 3, "{records}");
     assert!(records.contains("\"rule\":\"api.toy.test/** authorization\""), "{records}");
+    assert!(records.contains("\"grant\":\"toy\""), "{records}");
     assert_eq!(token.find_in_str(&records), None);
 }
 
