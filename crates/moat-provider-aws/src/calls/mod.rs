@@ -12,7 +12,7 @@ use moat_provider_core::{Error, ErrorKind, Result};
 
 use self::services::Issues::{self, Access, Credential};
 use self::services::Protocol::{Form, Target};
-use self::services::{Others, SERVICES, Service};
+use self::services::{Others, SERVICES, Service, WHOLE};
 use crate::sigv4::{Scope, decoded, pairs};
 
 /// Which calls a grant may make although they create lasting access.
@@ -82,6 +82,9 @@ impl Calls {
         if scope.service == "s3express" && pairs(query).any(|(name, _)| decoded(name) == b"session")
         {
             return Err(refused("s3express:CreateSession", Credential));
+        }
+        if WHOLE.contains(&&*scope.service) {
+            return Err(refused(&format!("{}:*", scope.service), Credential));
         }
         let Some(service) = find(&scope.service) else {
             return Ok(Judgement::Allowed);
@@ -297,6 +300,12 @@ mod tests {
         for call in ["iam:CreateAccessKey", "sts:AssumeRole", "iam:ListRoles", "iam", ""] {
             assert!(Calls::allowing(vec![call.into()]).is_err(), "{call}");
         }
+    }
+
+    #[test]
+    fn services_that_only_issue_are_refused_as_a_whole() {
+        let token = post("https://oidc.us-east-1.amazonaws.com/token?aws_iam=t", &[]);
+        assert!(!passes(&Calls::default(), "sso-oauth", &token, "{}"));
     }
 
     #[test]

@@ -37,7 +37,12 @@ pub(super) struct Service {
     pub(super) others: Others,
 }
 
-/// Source: the API references of the services, 2026-11.
+/// Services whose signed calls answer with credentials and nothing else: tokens of IAM Identity
+/// Center and of the sign-in, and sessions of EKS pods.
+pub(super) const WHOLE: [&str; 3] = ["eks-auth", "signin", "sso-oauth"];
+
+/// Source: the service models of botocore 1.44, searched for answers with keys and tokens, and the
+/// API references.
 pub(super) const SERVICES: &[Service] = &[
     Service {
         name: "sts",
@@ -160,6 +165,7 @@ pub(super) const SERVICES: &[Service] = &[
             ("CreateContainerServiceRegistryLogin", Credential),
             ("CreateKeyPair", Credential),
             ("DownloadDefaultKeyPair", Credential),
+            ("GetBucketAccessKeys", Credential),
             ("GetInstanceAccessDetails", Credential),
             ("GetRelationalDatabaseMasterUserPassword", Credential),
             ("ImportKeyPair", Access),
@@ -187,6 +193,8 @@ pub(super) const SERVICES: &[Service] = &[
         protocol: Target,
         operations: &[
             ("CreatePresignedDomainUrl", Credential),
+            ("CreatePresignedMlflowAppUrl", Credential),
+            ("CreatePresignedMlflowTrackingServerUrl", Credential),
             ("CreatePresignedNotebookInstanceUrl", Credential),
         ],
         others: Others::Pass,
@@ -195,6 +203,90 @@ pub(super) const SERVICES: &[Service] = &[
         name: "transfer",
         protocol: Target,
         operations: &[("ImportSshPublicKey", Access), ("CreateUser", Access)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "acm",
+        protocol: Target,
+        operations: &[("ExportCertificate", Credential)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "airflow-serverless",
+        protocol: Target,
+        operations: &[("CreateAirflowUiUrl", Credential)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "athena",
+        protocol: Target,
+        operations: &[
+            ("CreatePresignedNotebookUrl", Credential),
+            ("GetSessionEndpoint", Credential),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "cloudwatch",
+        protocol: Target,
+        operations: &[
+            ("GetSpaceCredentialsForOrganization", Credential),
+            ("GetSpaceDataAccess", Credential),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "codepipeline",
+        protocol: Target,
+        operations: &[
+            ("GetJobDetails", Credential),
+            ("GetThirdPartyJobDetails", Credential),
+            ("PollForJobs", Credential),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "elasticmapreduce",
+        protocol: Target,
+        operations: &[
+            ("GetClusterSessionCredentials", Credential),
+            ("GetSessionEndpoint", Credential),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "gamelift",
+        protocol: Target,
+        operations: &[
+            ("CreateBuild", Credential),
+            ("GetComputeAccess", Credential),
+            ("GetComputeAuthToken", Credential),
+            ("RequestUploadCredentials", Credential),
+        ],
+        others: Others::Pass,
+    },
+    Service {
+        name: "glue",
+        protocol: Target,
+        operations: &[("GetSessionEndpoint", Credential)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "IoTSecuredTunneling",
+        protocol: Target,
+        operations: &[("OpenTunnel", Credential), ("RotateTunnelAccessToken", Credential)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "kinesisanalytics",
+        protocol: Target,
+        operations: &[("CreateApplicationPresignedUrl", Credential)],
+        others: Others::Pass,
+    },
+    Service {
+        name: "license-manager",
+        protocol: Target,
+        operations: &[("GetAccessToken", Credential)],
         others: Others::Pass,
     },
 ];
