@@ -6,7 +6,8 @@ use moat_provider_core::{
 };
 
 use crate::arn::{EXAMPLE, RoleArn};
-use crate::settings::{LONGEST_CHAINED, Mode, PROFILE, Settings};
+use crate::duration::LONGEST_CHAINED;
+use crate::settings::{Mode, PROFILE, Settings};
 use crate::source::{FROM_ENVIRONMENT, FROM_PROFILE, KEY_ID, SOURCE_TOKEN, Source, no_token};
 use crate::sts;
 

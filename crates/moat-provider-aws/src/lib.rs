@@ -4,6 +4,7 @@ mod arn;
 mod calls;
 mod config;
 mod container;
+mod duration;
 mod endpoint;
 mod grant;
 mod issuing;

@@ -27,18 +27,17 @@ impl Limits {
         regions: Vec<String>,
         buckets: Vec<String>,
     ) -> Result<Self> {
-        let plain = |text: &String, more: &[u8]| {
-            text.len() <= 63
-                && text.bytes().all(|b| {
-                    b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || more.contains(&b)
-                })
-        };
-        if let Some(service) = services.iter().find(|service| !plain(service, b"_")) {
+        // One has capitals: `IoTSecuredTunneling`.
+        let in_service = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        let is_service = |text: &&String| text.len() <= 63 && text.bytes().all(in_service);
+        let in_bucket = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+        let is_bucket =
+            |text: &&String| (3..=63).contains(&text.len()) && text.bytes().all(in_bucket);
+        if let Some(service) = services.iter().find(|service| !is_service(service)) {
             return Err(Error::invalid(format!("{service:?} is not the name of a service"))
                 .with_hint("services have the names that signatures use: s3, dynamodb, bedrock"));
         }
-        if let Some(bucket) = buckets.iter().find(|bucket| !plain(bucket, b".") || bucket.len() < 3)
-        {
+        if let Some(bucket) = buckets.iter().find(|bucket| !is_bucket(bucket)) {
             return Err(Error::invalid(format!("{bucket:?} is not the name of a bucket"))
                 .with_hint("3 to 63 lower-case letters, digits, hyphens and dots"));
         }

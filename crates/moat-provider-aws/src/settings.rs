@@ -1,7 +1,5 @@
 //! What a grant settles: the role, and how its sessions are made and used.
 
-use std::fmt;
-
 use moat_provider_core::{
     CredentialBuilder, CredentialInfo, Error, GrantOption, GrantRequest, Result,
 };
@@ -9,6 +7,7 @@ use serde_json::Value;
 
 use crate::arn::{self, Partition, RoleArn};
 use crate::calls::Calls;
+use crate::duration::SessionDuration;
 use crate::limits::Limits;
 
 pub(crate) const ROLE: &str = "role_arn";
@@ -24,13 +23,6 @@ pub(crate) const REGIONS: &str = "allowed_regions";
 pub(crate) const BUCKETS: &str = "buckets";
 pub(crate) const ALLOWED: &str = "allowed_calls";
 
-/// The shortest and longest session (STS API reference, "AssumeRole", DurationSeconds).
-const SHORTEST: u32 = 900;
-const LONGEST: u32 = 43_200;
-/// What a session lasts that nobody chose: SDKs renew keys with less than 15 minutes left.
-const USUAL: u32 = 3600;
-/// The longest session of a role that another role assumes.
-pub(crate) const LONGEST_CHAINED: u32 = 3600;
 /// The longest inline policy, in characters.
 const MOST_POLICY: usize = 2048;
 /// The most managed policies.
@@ -61,63 +53,6 @@ impl Mode {
             Self::Endpoint => "endpoint",
         }
     }
-}
-
-/// How long a session lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SessionDuration(u32);
-
-impl SessionDuration {
-    /// Reads `900`, `15m`, `1h`, `1h30m`, `15m0s`.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidInput`](moat_provider_core::ErrorKind::InvalidInput).
-    pub(crate) fn parse(text: &str) -> Result<Self> {
-        let seconds = seconds(text).ok_or_else(|| {
-            Error::invalid(format!("{text:?} is not a duration"))
-                .with_hint("write it like 1h, 45m or 1h30m")
-        })?;
-        if (SHORTEST..=LONGEST).contains(&seconds) {
-            return Ok(Self(seconds));
-        }
-        Err(Error::invalid(format!("a session lasts from 15m to 12h, not {text}"))
-            .with_hint("AWS sets these limits, and the role's own maximum is often 1h"))
-    }
-
-    pub(crate) const fn seconds(self) -> u32 {
-        self.0
-    }
-}
-
-impl fmt::Display for SessionDuration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (hours, minutes, seconds) = (self.0 / 3600, self.0 / 60 % 60, self.0 % 60);
-        for (amount, unit) in [(hours, "h"), (minutes, "m"), (seconds, "s")] {
-            if amount > 0 {
-                write!(f, "{amount}{unit}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn seconds(text: &str) -> Option<u32> {
-    if let Ok(seconds) = text.parse() {
-        return Some(seconds);
-    }
-    let mut rest = text;
-    let mut total: u32 = 0;
-    let mut units = [('h', 3600), ('m', 60), ('s', 1)].into_iter();
-    while !rest.is_empty() {
-        let at = rest.find(|c: char| !c.is_ascii_digit())?;
-        let amount: u32 = rest[..at].parse().ok()?;
-        let unit = rest[at..].chars().next()?;
-        let (_, factor) = units.find(|(own, _)| *own == unit)?;
-        total = total.checked_add(amount.checked_mul(factor)?)?;
-        rest = &rest[at + 1..];
-    }
-    (!text.is_empty()).then_some(total)
 }
 
 /// What a grant settles.
@@ -208,7 +143,7 @@ impl Settings {
             region,
             duration: request
                 .option("session-duration")
-                .map_or(Ok(SessionDuration(USUAL)), SessionDuration::parse)?,
+                .map_or(Ok(SessionDuration::USUAL), SessionDuration::parse)?,
             external_id: named("external-id"),
             mode: Mode::named(request.option("mode"))?,
             policy: named("session-policy"),
@@ -242,7 +177,7 @@ impl Settings {
             region: named(REGION).unwrap_or_else(|| role.partition().default_region.to_owned()),
             duration: info
                 .metadata(DURATION)
-                .map_or(Ok(SessionDuration(USUAL)), SessionDuration::parse)?,
+                .map_or(Ok(SessionDuration::USUAL), SessionDuration::parse)?,
             external_id: named(EXTERNAL_ID),
             mode: Mode::named(info.metadata(MODE))?,
             policy: named(POLICY),
@@ -341,43 +276,4 @@ fn check_policy(policy: &str) -> Result<()> {
 fn split(list: Option<&str>) -> Vec<String> {
     let items = list.unwrap_or_default().split(',').map(str::trim);
     items.filter(|item| !item.is_empty()).map(ToOwned::to_owned).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_as_go_writes_them() {
-        for (text, seconds) in [
-            ("900", 900),
-            ("15m", 900),
-            ("15m0s", 900),
-            ("1h", 3600),
-            ("2h30m", 9000),
-            ("12h", 43_200),
-            ("1h0m0s", 3600),
-            ("900s", 900),
-        ] {
-            assert_eq!(SessionDuration::parse(text).unwrap().seconds(), seconds, "{text}");
-        }
-        for text in [
-            "",
-            "h",
-            "15",
-            "14m59s",
-            "12h0m1s",
-            "1x",
-            "30m1h",
-            "1.5h",
-            "-1h",
-            "15m 0s",
-            "99999999999h",
-            "1hh",
-            "é",
-        ] {
-            assert!(SessionDuration::parse(text).is_err(), "{text}");
-        }
-        assert_eq!(SessionDuration(5400).to_string(), "1h30m");
-    }
 }

@@ -4,7 +4,8 @@ use moat_provider_core::{Credential, CredentialKey, CredentialRecord, Result, Se
 use serde_json::Value;
 
 use crate::arn::RoleArn;
-use crate::settings::{DURATION, EXTERNAL_ID, MODE, PROFILE, REGION, ROLE, SessionDuration};
+use crate::duration::SessionDuration;
+use crate::settings::{DURATION, EXTERNAL_ID, MODE, PROFILE, REGION, ROLE};
 use crate::source::{FROM_PROFILE, no_token};
 
 /// What the Go moat took where no duration was stored.

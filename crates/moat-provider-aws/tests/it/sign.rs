@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST, USER_AGENT};
-use http::{Method, Request, request};
+use http::{Method, Request, Version, request};
 use moat_provider_aws::Aws;
 use moat_provider_core::{
     BodySigning, CredentialProvider, ErrorKind, ProxyRules, Result, Secret, SecretName, Secrets,
@@ -139,6 +139,19 @@ fn a_body_is_read_when_its_digest_is_not_stated() {
     let signed = sent.headers[AUTHORIZATION].to_str().unwrap();
     assert!(!signed.contains("accept-encoding"), "{signed}");
     assert!(signed.contains(";x-amz-security-token;x-amz-target,"), "{signed}");
+}
+
+/// HTTP/2 does not say in the head whether a body follows; a signature of none does.
+#[test]
+fn no_body_is_waited_for_where_none_is_signed() {
+    let way = Way::with(&[]);
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let mut sent = head(Method::POST, TABLE);
+        sent.version = version;
+        way.client("dynamodb").sign(&mut sent, EMPTY);
+        assert!(matches!(way.begin(&mut sent).unwrap(), BodySigning::HeadOnly));
+        way.session("dynamodb").verify(&sent, EMPTY).unwrap();
+    }
 }
 
 #[test]

@@ -4,209 +4,16 @@
 //! the `X-Amz-Target` header, the end of the path of the RPC protocol, or method and path of REST.
 //! The last are declared by [`issuing`](crate::issuing); the others are told here.
 
+mod services;
+
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request;
 use moat_provider_core::{Error, ErrorKind, Result};
 
+use self::services::Issues::{self, Access, Credential};
+use self::services::Protocol::{Form, Target};
+use self::services::{Others, SERVICES, Service, WHOLE};
 use crate::sigv4::{Scope, decoded, pairs};
-
-/// What an operation hands out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Issues {
-    /// Its answer holds a credential: never.
-    Credential,
-    /// It creates access that outlives the run: if the person allows it.
-    Access,
-}
-use Issues::{Access, Credential};
-
-/// How the rest of a service's operations are treated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Others {
-    Pass,
-    /// Each one that is not listed issues a credential.
-    Refused(&'static [&'static str]),
-}
-
-/// Where a service's requests name their operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Protocol {
-    /// In a form field: the protocols `query` and `ec2`.
-    Form,
-    /// In a header or the path: the protocols `json` and `rpcv2Cbor`.
-    Target,
-}
-use Protocol::{Form, Target};
-
-struct Service {
-    /// The name in signatures.
-    name: &'static str,
-    protocol: Protocol,
-    operations: &'static [(&'static str, Issues)],
-    others: Others,
-}
-
-/// Source: the API references of the services, 2026-11.
-const SERVICES: &[Service] = &[
-    Service {
-        name: "sts",
-        protocol: Form,
-        operations: &[],
-        others: Others::Refused(&[
-            "GetCallerIdentity",
-            "GetAccessKeyInfo",
-            "DecodeAuthorizationMessage",
-        ]),
-    },
-    Service {
-        name: "iam",
-        protocol: Form,
-        operations: &[
-            ("CreateAccessKey", Credential),
-            ("CreateServiceSpecificCredential", Credential),
-            ("ResetServiceSpecificCredential", Credential),
-            ("CreateVirtualMFADevice", Credential),
-            ("AddClientIDToOpenIDConnectProvider", Access),
-            ("AddRoleToInstanceProfile", Access),
-            ("AddUserToGroup", Access),
-            ("AttachGroupPolicy", Access),
-            ("AttachRolePolicy", Access),
-            ("AttachUserPolicy", Access),
-            ("CreateLoginProfile", Access),
-            ("CreateOpenIDConnectProvider", Access),
-            ("CreatePolicyVersion", Access),
-            ("CreateRole", Access),
-            ("CreateSAMLProvider", Access),
-            ("CreateUser", Access),
-            ("DeleteRolePermissionsBoundary", Access),
-            ("DeleteUserPermissionsBoundary", Access),
-            ("EnableMFADevice", Access),
-            ("PutGroupPolicy", Access),
-            ("PutRolePermissionsBoundary", Access),
-            ("PutRolePolicy", Access),
-            ("PutUserPermissionsBoundary", Access),
-            ("PutUserPolicy", Access),
-            ("SetDefaultPolicyVersion", Access),
-            ("UpdateAccessKey", Access),
-            ("UpdateAssumeRolePolicy", Access),
-            ("UpdateLoginProfile", Access),
-            ("UpdateOpenIDConnectProviderThumbprint", Access),
-            ("UpdateSAMLProvider", Access),
-            ("UpdateServiceSpecificCredential", Access),
-            ("UploadSSHPublicKey", Access),
-            ("UploadSigningCertificate", Access),
-        ],
-        others: Others::Pass,
-    },
-    Service {
-        name: "ecr",
-        protocol: Target,
-        operations: &[("GetAuthorizationToken", Credential)],
-        others: Others::Pass,
-    },
-    Service {
-        name: "ecr-public",
-        protocol: Target,
-        operations: &[("GetAuthorizationToken", Credential)],
-        others: Others::Pass,
-    },
-    Service {
-        name: "cognito-identity",
-        protocol: Target,
-        operations: &[
-            ("GetCredentialsForIdentity", Credential),
-            ("GetOpenIdToken", Credential),
-            ("GetOpenIdTokenForDeveloperIdentity", Credential),
-            ("SetIdentityPoolRoles", Access),
-        ],
-        others: Others::Pass,
-    },
-    Service {
-        name: "redshift",
-        protocol: Form,
-        operations: &[
-            ("GetClusterCredentials", Credential),
-            ("GetClusterCredentialsWithIAM", Credential),
-            ("GetIdentityCenterAuthToken", Credential),
-        ],
-        others: Others::Pass,
-    },
-    Service {
-        name: "redshift-serverless",
-        protocol: Target,
-        operations: &[("GetCredentials", Credential)],
-        others: Others::Pass,
-    },
-    Service {
-        name: "ec2",
-        protocol: Form,
-        operations: &[
-            ("CreateKeyPair", Credential),
-            ("GetPasswordData", Credential),
-            ("ImportKeyPair", Access),
-            ("AssociateIamInstanceProfile", Access),
-            ("ReplaceIamInstanceProfileAssociation", Access),
-        ],
-        others: Others::Pass,
-    },
-    Service {
-        name: "ec2-instance-connect",
-        protocol: Target,
-        operations: &[("SendSSHPublicKey", Access), ("SendSerialConsoleSSHPublicKey", Access)],
-        others: Others::Pass,
-    },
-    Service {
-        name: "ssm",
-        protocol: Target,
-        operations: &[("CreateActivation", Credential), ("GetAccessToken", Credential)],
-        others: Others::Pass,
-    },
-    Service {
-        name: "lightsail",
-        protocol: Target,
-        operations: &[
-            ("CreateBucketAccessKey", Credential),
-            ("CreateContainerServiceRegistryLogin", Credential),
-            ("CreateKeyPair", Credential),
-            ("DownloadDefaultKeyPair", Credential),
-            ("GetInstanceAccessDetails", Credential),
-            ("GetRelationalDatabaseMasterUserPassword", Credential),
-            ("ImportKeyPair", Access),
-        ],
-        others: Others::Pass,
-    },
-    Service {
-        name: "sso",
-        protocol: Target,
-        operations: &[
-            ("CreateAccountAssignment", Access),
-            ("PutInlinePolicyToPermissionSet", Access),
-            ("AttachManagedPolicyToPermissionSet", Access),
-        ],
-        others: Others::Pass,
-    },
-    Service {
-        name: "identitystore",
-        protocol: Target,
-        operations: &[("CreateUser", Access), ("CreateGroupMembership", Access)],
-        others: Others::Pass,
-    },
-    Service {
-        name: "sagemaker",
-        protocol: Target,
-        operations: &[
-            ("CreatePresignedDomainUrl", Credential),
-            ("CreatePresignedNotebookInstanceUrl", Credential),
-        ],
-        others: Others::Pass,
-    },
-    Service {
-        name: "transfer",
-        protocol: Target,
-        operations: &[("ImportSshPublicKey", Access), ("CreateUser", Access)],
-        others: Others::Pass,
-    },
-];
 
 /// Which calls a grant may make although they create lasting access.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -276,6 +83,9 @@ impl Calls {
         {
             return Err(refused("s3express:CreateSession", Credential));
         }
+        if WHOLE.contains(&&*scope.service) {
+            return Err(refused(&format!("{}:*", scope.service), Credential));
+        }
         let Some(service) = find(&scope.service) else {
             return Ok(Judgement::Allowed);
         };
@@ -284,7 +94,8 @@ impl Calls {
         call.judge(service, &call.named)?;
         match service.protocol {
             Form => Ok(Judgement::BodyTells(call)),
-            Target if call.named.is_empty() => Err(call.unreadable()),
+            // Other paths are those of a REST service under the same name.
+            Target if call.named.is_empty() && head.uri.path() == "/" => Err(call.unreadable()),
             Target => Ok(Judgement::Allowed),
         }
     }
@@ -474,6 +285,8 @@ mod tests {
         );
         assert!(!passes(&calls, "ecr", &rpc, ""));
         assert!(passes(&calls, "dynamodb", &target("DynamoDB_20120810.GetItem"), "{}"));
+        let rest = "https://runtime.sagemaker.us-east-1.amazonaws.com/endpoints/e/invocations";
+        assert!(passes(&calls, "sagemaker", &post(rest, &[]), "{}"));
     }
 
     #[test]
@@ -487,6 +300,12 @@ mod tests {
         for call in ["iam:CreateAccessKey", "sts:AssumeRole", "iam:ListRoles", "iam", ""] {
             assert!(Calls::allowing(vec![call.into()]).is_err(), "{call}");
         }
+    }
+
+    #[test]
+    fn services_that_only_issue_are_refused_as_a_whole() {
+        let token = post("https://oidc.us-east-1.amazonaws.com/token?aws_iam=t", &[]);
+        assert!(!passes(&Calls::default(), "sso-oauth", &token, "{}"));
     }
 
     #[test]
