@@ -136,6 +136,8 @@ reasons! {
         "sign with the key from the run's environment or files";
     UnsupportedSignature = "unsupported-signature", BAD_REQUEST, "the request is signed in a way that the provider does not know",
         "use another version of the signature";
+    SigningRefused = "signing-refused", FORBIDDEN, "the grant does not sign this request",
+        "ask for what the grant is for";
     SigningFailed = "signing-failed", BAD_GATEWAY, "the request could not be signed",
         "look at the host's log";
     NotReady = "not-ready", GATEWAY_TIMEOUT, "what the request needs was not there in time",

@@ -24,7 +24,10 @@ pub trait RequestSigner: fmt::Debug + Send + Sync {
     ///
     /// [`ErrorKind::Unauthenticated`](crate::ErrorKind::Unauthenticated) when the request was not
     /// signed with the dummy key, [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a
-    /// form of signature that it does not know.
+    /// form of signature that it does not know,
+    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) for a request that the
+    /// grant is not for. The client is told the message and the hint of these three, so neither may
+    /// say what the container must not know. Of any other error it learns that signing failed.
     fn sign(
         &self,
         head: &mut request::Parts,

@@ -16,7 +16,7 @@ use super::media::{self, Media, is_compressed};
 use super::pairs::{edited, pairs};
 use super::plan::{BodyPlan, How, Used};
 use super::secret_text;
-use super::sign::mark_sensitive;
+use super::sign::{mark_sensitive, not_signed};
 use super::substitute::rule_for;
 use super::table::{Signing, Substituting};
 use crate::{Reason, Refusal};
@@ -150,21 +150,17 @@ impl HeldBody {
         }
         media::set_length(&mut head.headers, body.len());
         if let Some((finish, signing)) = self.finish {
-            finish(&body, head).map_err(|_| failed(&signing))?;
+            finish(&body, head).map_err(|error| not_signed(&signing, &error))?;
             mark_sensitive(head, &signing);
         }
         if let Some((mut signer, signing)) = self.stream {
-            let first = signer.data(body).map_err(|_| failed(&signing))?;
-            let last = signer.end().map_err(|_| failed(&signing))?;
+            let signed = signer.data(body).and_then(|first| Ok([first, signer.end()?]));
+            let [first, last] = signed.map_err(|error| not_signed(&signing, &error))?;
             body = [first, last].concat().into();
             media::set_length(&mut head.headers, body.len());
         }
         Ok(body)
     }
-}
-
-fn failed(signing: &Signing) -> Refusal {
-    Refusal::new(Reason::SigningFailed).rule(&signing.label.text)
 }
 
 impl Positions {

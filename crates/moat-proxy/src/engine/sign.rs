@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::request;
-use moat_provider_core::{BodySigning, ErrorKind, Slot};
+use moat_provider_core::{BodySigning, Error, ErrorKind, Slot};
 use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
 
@@ -51,23 +51,36 @@ pub(super) fn head<'a>(
         plan.not_used = plan.not_used.or_else(|| own_signature(request, matched));
         return Ok(None);
     };
-    let refused = |reason| Refusal::new(reason).rule(&signing.label.text);
-    let how = signing.rule.signer().sign(request, &signing.secrets, now).map_err(|error| {
-        refused(match error.kind() {
-            ErrorKind::Unauthenticated => Reason::BadSignature,
-            ErrorKind::Unsupported => Reason::UnsupportedSignature,
-            _ => Reason::SigningFailed,
-        })
-    })?;
+    let how = signing
+        .rule
+        .signer()
+        .sign(request, &signing.secrets, now)
+        .map_err(|error| not_signed(signing, &error))?;
     match how {
         BodySigning::HeadOnly => {}
         BodySigning::Whole { limit, finish } => held.finish_with(limit, finish, signing),
         BodySigning::Stream(signer) => held.stream_through(signer, signing),
-        _ => return Err(refused(Reason::SigningFailed)),
+        _ => return Err(Refusal::new(Reason::SigningFailed).rule(&signing.label.text)),
     }
     mark_sensitive(request, signing);
     plan.used.push(Used::new(&signing.label, How::Signed));
     Ok(Some(signing))
+}
+
+/// Says why a signer did not sign: what it tells the client, or no more than that it failed.
+pub(super) fn not_signed(signing: &Signing, error: &Error) -> Refusal {
+    let (reason, is_told) = match error.kind() {
+        ErrorKind::Unauthenticated => (Reason::BadSignature, true),
+        ErrorKind::Unsupported => (Reason::UnsupportedSignature, true),
+        ErrorKind::PermissionDenied => (Reason::SigningRefused, true),
+        _ => (Reason::SigningFailed, false),
+    };
+    let refusal = Refusal::new(reason).rule(&signing.label.text);
+    match error.hint() {
+        _ if !is_told => refusal,
+        Some(hint) => refusal.about(error.message()).fix(hint),
+        None => refusal.about(error.message()),
+    }
 }
 
 /// Keeps what a signer set out of `Debug` and of HPACK's table.

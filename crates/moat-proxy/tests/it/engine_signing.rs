@@ -10,7 +10,7 @@ use moat_provider_core::{
     ProxyConfigurer, RequestSigner, Result, SecretName, Secrets, SigningRule, Target,
 };
 use moat_proxy::Reason;
-use moat_proxy::engine::{BodyNeed, How, NotUsed};
+use moat_proxy::engine::{BodyNeed, How, NotUsed, Verdict};
 use time::OffsetDateTime;
 
 use crate::engine_support::*;
@@ -21,6 +21,7 @@ enum How2Sign {
     Whole,
     Stream,
     Fails(ErrorKind),
+    FailsWhole(ErrorKind),
 }
 
 /// "Signs" by writing the token and what it signs into the header.
@@ -65,9 +66,16 @@ impl RequestSigner for Signer {
                 set(head, "stream");
                 Ok(BodySigning::Stream(Box::new(Chunks)))
             }
-            How2Sign::Fails(kind) => Err(Error::new(kind, "no")),
+            How2Sign::Fails(kind) => Err(no(kind)),
+            How2Sign::FailsWhole(kind) => {
+                Ok(BodySigning::Whole { limit: 1000, finish: Box::new(move |_, _| Err(no(kind))) })
+            }
         }
     }
+}
+
+fn no(kind: ErrorKind) -> Error {
+    Error::new(kind, "not \u{1b}here").with_hint("sign --there")
 }
 
 struct Chunks;
@@ -250,11 +258,23 @@ fn what_the_signer_refuses_is_refused() {
     for (kind, reason) in [
         (ErrorKind::Unauthenticated, Reason::BadSignature),
         (ErrorKind::Unsupported, Reason::UnsupportedSignature),
+        (ErrorKind::PermissionDenied, Reason::SigningRefused),
         (ErrorKind::CredentialExpired, Reason::SigningFailed),
     ] {
         let (world, _, id) = signing(How2Sign::Fails(kind));
         let mut head = request(LINE, &[("authorization", &authorization(&id))]);
-        assert_eq!(refused(&world.build(), &mut head), reason);
+        let Verdict::Refuse(refusal) = apply(&world.build(), &mut head) else { panic!() };
+        assert_eq!(refusal.reason(), reason);
+        // What the signer says is for the client, unless it is the host's own trouble.
+        let is_told = reason != Reason::SigningFailed;
+        assert_eq!(refusal.to_string().contains("not \\u{1b}here"), is_told, "{refusal}");
+        assert_eq!(refusal.remedy() == Some("sign --there"), is_told);
+
+        let (world, _, id) = signing(How2Sign::FailsWhole(kind));
+        let mut head = request(LINE, &[("authorization", &authorization(&id))]);
+        let mut plan = forward(&world.build(), &mut head);
+        let later = plan.finish_body(Bytes::new(), &mut head).unwrap_err();
+        assert_eq!(later, refusal);
     }
 }
 
