@@ -6,6 +6,8 @@ pub use moat_provider_claude as claude;
 pub use moat_provider_core as core;
 #[cfg(feature = "custom")]
 pub use moat_provider_custom as custom;
+#[cfg(feature = "gemini")]
+pub use moat_provider_gemini as gemini;
 #[cfg(feature = "github")]
 pub use moat_provider_github as github;
 
@@ -28,6 +30,11 @@ pub fn builtin() -> Result<RegistryBuilder> {
     }
     #[cfg(feature = "custom")]
     registry.register(custom::Custom::new())?;
+    #[cfg(feature = "gemini")]
+    {
+        registry.register(gemini::Gemini::default())?;
+        registry.register_alias("google", "gemini")?;
+    }
     #[cfg(feature = "github")]
     registry.register(github::GitHub::default())?;
     Ok(registry)
@@ -58,6 +65,7 @@ mod tests {
         let names: BTreeSet<_> = registry.names().map(|name| name.as_str()).collect();
         assert_eq!(names.contains("custom"), cfg!(feature = "custom"));
         assert_eq!(names.contains("github"), cfg!(feature = "github"));
+        assert_eq!(names.contains("gemini"), cfg!(feature = "gemini"));
         assert_eq!(names.contains("claude"), cfg!(feature = "claude"));
         assert_eq!(names.contains("anthropic"), cfg!(feature = "claude"));
         #[cfg(feature = "full")]
