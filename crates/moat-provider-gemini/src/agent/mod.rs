@@ -65,9 +65,6 @@ pub(crate) async fn prepare(
     if let Some(project) = &options.project {
         prepared.env.push(EnvVar::new("GOOGLE_CLOUD_PROJECT", project.as_str())?);
     }
-    let overrides = directory.join(settings::OVERRIDES)?;
-    prepared.env.push(EnvVar::new("GEMINI_CLI_SYSTEM_SETTINGS_PATH", overrides.as_str())?);
-    stage(&mut prepared, overrides, pretty(settings::overrides(&opts.run)));
     let settings = settings::render(opts, &host)?;
     stage(&mut prepared, directory.join(settings::FILE)?, pretty(settings));
     let told = instructions::merge([opts.runtime_context.as_str()], host.instructions.as_deref());

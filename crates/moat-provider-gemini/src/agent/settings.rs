@@ -1,5 +1,7 @@
-//! `settings.json`: the person's preferences with the run's MCP servers, and what prevails over a
-//! repository's own settings.
+//! `settings.json`: the person's preferences, what holds in a sandbox, and the run's MCP servers.
+//!
+//! It is the person's file and not the machine's, which would prevail over a repository's own
+//! settings: that one Gemini CLI takes only where root owns it and every directory above (0.61.0).
 
 use moat_agent::ValueKind::{Boolean, Text};
 use moat_agent::{ValueKind, mcp, pick};
@@ -10,10 +12,8 @@ use super::BACKENDS;
 use super::host::Host;
 use crate::kind::Kind;
 
-/// The name of the person's file, in Gemini CLI's directory.
+/// The name of the file, in Gemini CLI's directory.
 pub(super) const FILE: &str = "settings.json";
-/// The name of the file that stands for the machine's settings, which prevail over all others.
-pub(super) const OVERRIDES: &str = "moat-settings.json";
 
 /// What is taken over of the person's own settings, section by section. Programs, servers, hooks
 /// and places stay outside.
@@ -33,17 +33,21 @@ const ALLOWED: &[(&str, &[(&str, ValueKind)])] = &[
     ),
 ];
 
-/// Returns the person's settings with the servers of the run.
+/// Returns the settings.
 pub(super) fn render(opts: &PrepareOpts, host: &Host) -> Result<Map<String, Value>> {
     let own = match opts.host_config.is_empty() {
         true => &host.settings,
         false => &opts.host_config,
     };
-    let mut settings = Map::new();
+    let mut settings = fixed(&opts.run);
     for (section, allowed) in ALLOWED {
         let taken = own.get(*section).and_then(Value::as_object).map(|from| pick(from, allowed));
-        if let Some(taken) = taken.filter(|taken| !taken.is_empty()) {
-            settings.insert((*section).to_owned(), taken.into());
+        let Some(taken) = taken.filter(|taken| !taken.is_empty()) else { continue };
+        match settings.get_mut(*section).and_then(Value::as_object_mut) {
+            Some(section) => section.extend(taken),
+            None => {
+                settings.insert((*section).to_owned(), taken.into());
+            }
         }
     }
     let servers = mcp::servers(&opts.mcp_servers, &opts.run)?;
@@ -58,9 +62,9 @@ pub(super) fn render(opts: &PrepareOpts, host: &Host) -> Result<Map<String, Valu
     Ok(settings)
 }
 
-/// Returns what a repository's own settings do not change: with which credential Google is asked,
-/// that no telemetry is sent, and that the program is the one that was put there.
-pub(super) fn overrides(run: &RunContext) -> Map<String, Value> {
+/// Returns what holds in every sandbox: with which kind of credential Google is asked, that no
+/// telemetry is sent, and that the program is the one that was put there.
+fn fixed(run: &RunContext) -> Map<String, Value> {
     let mut settings = Map::new();
     let mut section = |name: &str, value| settings.insert(name.to_owned(), value);
     section("general", json!({ "enableAutoUpdate": false, "enableAutoUpdateNotification": false }));

@@ -67,24 +67,28 @@ fn host() -> FakeFiles {
 fn the_persons_own_files_have_a_say_unless_told_otherwise() {
     let ports = Ports::bare().with_files(host());
     let credentials = || vec![granted("prompt")];
-    let gemini = Gemini::new().host_settings(HostSettings::Ignore);
-    let container = prepare(&gemini, &ports, credentials(), |_| {}).unwrap();
-    assert_eq!(container.file(".gemini/settings.json").unwrap(), "{}\n");
-    assert_eq!(container.file(".gemini/GEMINI.md"), None);
+    let settings = |gemini: &Gemini, ports: &Ports, passed: Value| -> Value {
+        let container = prepare(gemini, ports, credentials(), |opts| {
+            opts.host_config = passed.as_object().cloned().unwrap_or_default();
+        });
+        let container = container.unwrap();
+        let told = container.file(".gemini/GEMINI.md");
+        let text = container.file(".gemini/settings.json").unwrap();
+        let settings: Value = serde_json::from_str(&text).unwrap();
+        json!({ "ui": settings["ui"], "vim": settings["general"]["vimMode"], "told": told })
+    };
+    let nothing = json!({"ui": null, "vim": null, "told": null});
+    let (gemini, ignoring) = (Gemini::new(), Gemini::new().host_settings(HostSettings::Ignore));
+    assert_eq!(settings(&ignoring, &ports, Value::Null), nothing);
+    let own = json!({"ui": {"theme": "GitHub"}, "vim": true, "told": "Answer in verse.\n"});
+    assert_eq!(settings(&gemini, &ports, Value::Null), own);
     // What the host passes on goes before the file.
-    let container = prepare(&Gemini::new(), &ports, credentials(), |opts| {
-        let passed = json!({"ui": {"theme": "Dracula"}});
-        opts.host_config = passed.as_object().unwrap().clone();
-    });
-    let settings = container.unwrap().file(".gemini/settings.json").unwrap();
-    let settings: Value = serde_json::from_str(&settings).unwrap();
-    assert_eq!(settings, json!({"ui": {"theme": "Dracula"}}));
+    let passed = settings(&gemini, &ports, json!({"ui": {"theme": "Dracula"}}));
+    assert_eq!((&passed["ui"], &passed["vim"]), (&json!({"theme": "Dracula"}), &Value::Null));
     let broken = FakeFiles::new()
         .file(&host_file("settings.json"), Secret::new("// {".to_owned()))
         .unreadable(&host_file("GEMINI.md"));
-    let ports = Ports::bare().with_files(broken);
-    let container = prepare(&Gemini::new(), &ports, credentials(), |_| {}).unwrap();
-    assert_eq!(container.file(".gemini/settings.json").unwrap(), "{}\n");
+    assert_eq!(settings(&gemini, &Ports::bare().with_files(broken), Value::Null), nothing);
 }
 
 #[test]
