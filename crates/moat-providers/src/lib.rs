@@ -3,6 +3,8 @@
 
 #[cfg(feature = "claude")]
 pub use moat_provider_claude as claude;
+#[cfg(feature = "copilot")]
+pub use moat_provider_copilot as copilot;
 pub use moat_provider_core as core;
 #[cfg(feature = "custom")]
 pub use moat_provider_custom as custom;
@@ -28,6 +30,8 @@ pub fn builtin() -> Result<RegistryBuilder> {
         registry.register(claude::Claude::default())?;
         registry.register(claude::Anthropic::default())?;
     }
+    #[cfg(feature = "copilot")]
+    registry.register(copilot::Copilot::default())?;
     #[cfg(feature = "custom")]
     registry.register(custom::Custom::new())?;
     #[cfg(feature = "gemini")]
@@ -65,6 +69,7 @@ mod tests {
         let names: BTreeSet<_> = registry.names().map(|name| name.as_str()).collect();
         assert_eq!(names.contains("custom"), cfg!(feature = "custom"));
         assert_eq!(names.contains("github"), cfg!(feature = "github"));
+        assert_eq!(names.contains("copilot"), cfg!(feature = "copilot"));
         assert_eq!(names.contains("gemini"), cfg!(feature = "gemini"));
         assert_eq!(names.contains("claude"), cfg!(feature = "claude"));
         assert_eq!(names.contains("anthropic"), cfg!(feature = "claude"));
