@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Uri};
 use moat_provider_core::{
     CredentialKey, EnvVar, Error, ErrorKind, McpServerConfig, Result, RunContext,
 };
+use serde_json::{Map, Value, json};
 
 /// Headers that authenticate. A credential stands in a grant, never in a file of the container.
 const CREDENTIAL_HEADERS: [&str; 6] =
@@ -34,6 +35,35 @@ pub enum McpServer<'a> {
         /// Headers that hold no credential.
         headers: &'a BTreeMap<String, String>,
     },
+}
+
+impl McpServer<'_> {
+    /// Returns the members that most agents agree upon, in JSON: `command`, `args` and `env`, or the
+    /// URL, under the name that the agent has for it, and `headers`. What is empty is left out.
+    #[must_use]
+    pub fn members(&self, url_member: &str) -> Map<String, Value> {
+        let mut members = Map::new();
+        match self {
+            Self::Local { command, args, env } => {
+                members.insert("command".to_owned(), (*command).into());
+                if !args.is_empty() {
+                    members.insert("args".to_owned(), json!(args));
+                }
+                let pair = |var: &EnvVar| (var.name().to_owned(), Value::from(var.value()));
+                let env: Map<_, _> = env.iter().map(pair).collect();
+                if !env.is_empty() {
+                    members.insert("env".to_owned(), env.into());
+                }
+            }
+            Self::Remote { url, headers } => {
+                members.insert(url_member.to_owned(), (*url).into());
+                if !headers.is_empty() {
+                    members.insert("headers".to_owned(), json!(headers));
+                }
+            }
+        }
+        members
+    }
 }
 
 /// Checks the servers of a run, in the order of their names.

@@ -5,9 +5,13 @@
 pub use moat_provider_aws as aws;
 #[cfg(feature = "claude")]
 pub use moat_provider_claude as claude;
+#[cfg(feature = "copilot")]
+pub use moat_provider_copilot as copilot;
 pub use moat_provider_core as core;
 #[cfg(feature = "custom")]
 pub use moat_provider_custom as custom;
+#[cfg(feature = "gemini")]
+pub use moat_provider_gemini as gemini;
 #[cfg(feature = "github")]
 pub use moat_provider_github as github;
 
@@ -30,8 +34,15 @@ pub fn builtin() -> Result<RegistryBuilder> {
         registry.register(claude::Claude::default())?;
         registry.register(claude::Anthropic::default())?;
     }
+    #[cfg(feature = "copilot")]
+    registry.register(copilot::Copilot::default())?;
     #[cfg(feature = "custom")]
     registry.register(custom::Custom::new())?;
+    #[cfg(feature = "gemini")]
+    {
+        registry.register(gemini::Gemini::default())?;
+        registry.register_alias("google", "gemini")?;
+    }
     #[cfg(feature = "github")]
     registry.register(github::GitHub::default())?;
     Ok(registry)
@@ -63,6 +74,8 @@ mod tests {
         assert_eq!(names.contains("aws"), cfg!(feature = "aws"));
         assert_eq!(names.contains("custom"), cfg!(feature = "custom"));
         assert_eq!(names.contains("github"), cfg!(feature = "github"));
+        assert_eq!(names.contains("copilot"), cfg!(feature = "copilot"));
+        assert_eq!(names.contains("gemini"), cfg!(feature = "gemini"));
         assert_eq!(names.contains("claude"), cfg!(feature = "claude"));
         assert_eq!(names.contains("anthropic"), cfg!(feature = "claude"));
         #[cfg(feature = "full")]

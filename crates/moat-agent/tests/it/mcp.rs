@@ -117,3 +117,20 @@ fn a_local_server_needs_a_program() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }
+
+#[test]
+fn the_usual_members_leave_out_what_is_empty() {
+    let json =
+        |server: McpServer<'_>| serde_json::Value::from(server.members("address")).to_string();
+    let env = vec![EnvVar::new("DEBUG", "1").unwrap()];
+    let args = vec!["--stdio".to_owned()];
+    let local = McpServer::Local { command: "server", args: &args, env: &env };
+    assert_eq!(json(local), r#"{"args":["--stdio"],"command":"server","env":{"DEBUG":"1"}}"#);
+    let local = McpServer::Local { command: "server", args: &[], env: &[] };
+    assert_eq!(json(local), r#"{"command":"server"}"#);
+    let (none, some) = (BTreeMap::new(), BTreeMap::from([("x-a".to_owned(), "b".to_owned())]));
+    let remote = |headers| McpServer::Remote { url: "https://mcp.example.com/", headers };
+    assert_eq!(json(remote(&none)), r#"{"address":"https://mcp.example.com/"}"#);
+    let with_header = r#"{"address":"https://mcp.example.com/","headers":{"x-a":"b"}}"#;
+    assert_eq!(json(remote(&some)), with_header);
+}

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod account;
+mod agent;
+#[cfg(feature = "cli")]
+mod cli;
+mod copilot;
+mod rules;
+
+pub use crate::agent::{HostSettings, Workspace};
+pub use crate::copilot::Copilot;

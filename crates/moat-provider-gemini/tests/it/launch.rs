@@ -1,0 +1,47 @@
+//! How Gemini CLI is started.
+
+use moat_provider_core::{AgentProvider, Approval, ErrorKind, Launch, LaunchMode, Session};
+use moat_provider_gemini::Gemini;
+
+const ID: &str = "22222222-2222-4222-8222-222222222222";
+
+fn launch(session: Session, mode: LaunchMode, approval: Approval, prompt: Option<&str>) -> Launch {
+    let mut launch = Launch::default();
+    launch.session = session;
+    launch.mode = mode;
+    launch.approval = approval;
+    launch.prompt = prompt.map(str::to_owned);
+    launch
+}
+
+#[test]
+fn each_launch_has_its_flags() {
+    use Approval::{AgentDefault, Unattended};
+    use LaunchMode::{Headless, Interactive};
+    let resume = format!("--resume={ID}");
+    let (yolo, ask) = ("--approval-mode=yolo", "--approval-mode=default");
+    for (session, mode, approval, prompt, words) in [
+        (Session::Fresh, Interactive, Unattended, None, &[yolo][..]),
+        (Session::Fresh, Interactive, AgentDefault, Some("-"), &[ask, "--prompt-interactive=-"]),
+        (Session::Fresh, Headless, Unattended, Some("--help me"), &[yolo, "--prompt=--help me"]),
+        (Session::Continue, Headless, Unattended, None, &[yolo, "--resume=latest", "--prompt="]),
+        (Session::Resume(ID.to_owned()), Interactive, Unattended, None, &[yolo, &resume]),
+    ] {
+        let launch = launch(session, mode, approval, prompt);
+        let command = Gemini::new().command(&launch, &Default::default()).unwrap();
+        assert_eq!(command[0], "gemini");
+        assert_eq!(command[1..], *words, "{launch:?}");
+    }
+    let command = Gemini::new().model("-x").command(&Launch::default(), &Default::default());
+    assert!(command.unwrap().contains(&"--model=-x".to_owned()));
+}
+
+#[test]
+fn what_is_no_id_is_not_resumed() {
+    for id in ["", "5", "latest", "--help", "../x"] {
+        let session = Session::Resume(id.to_owned());
+        let launch = launch(session, LaunchMode::Interactive, Approval::Unattended, None);
+        let error = Gemini::new().command(&launch, &Default::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{id:?}");
+    }
+}

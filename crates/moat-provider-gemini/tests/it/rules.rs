@@ -1,0 +1,120 @@
+//! Where key and token go, and what is refused.
+
+use http::Method;
+use moat_provider_core::{CredentialProvider, Fill, HeaderTemplate, ProxyRules};
+use moat_provider_gemini::Gemini;
+use moat_provider_testkit::golden;
+use serde_json::Value;
+
+use crate::support::{granted, placeholder, rules_of, run};
+
+fn rules(source: &str) -> ProxyRules {
+    let credential = granted(source);
+    let run = run(std::slice::from_ref(&credential));
+    let rules = rules_of(credential.info(), &run);
+    rules.check_conflicts().unwrap();
+    rules
+}
+
+fn render(rules: &ProxyRules) -> String {
+    let mut text = String::new();
+    for rule in rules.credentials() {
+        let template = match rule.template() {
+            HeaderTemplate::Bearer => "Bearer ",
+            HeaderTemplate::Raw => "",
+            other => panic!("{other:?}"),
+        };
+        let fill = match rule.fills() {
+            Fill::EmptyOrPlaceholder => "empty or placeholder",
+            Fill::PlaceholderOnly => "placeholder",
+        };
+        text.push_str(&format!(
+            "{}  {}: {template}<{}>  in place of {fill}, in {:?}\n",
+            rule.target(),
+            rule.header(),
+            rule.secret(),
+            rule.slots(),
+        ));
+    }
+    for answer in rules.answers() {
+        let status = answer.answer().status().as_u16();
+        text.push_str(&format!("{}  answered here: {status}\n", answer.target()));
+    }
+    text
+}
+
+#[test]
+fn each_kind_has_its_rules() {
+    golden::check("tests/golden/rules-key.txt", &render(&rules("prompt")));
+    golden::check("tests/golden/rules-login.txt", &render(&rules("login")));
+}
+
+#[test]
+fn each_credential_goes_to_its_paths_alone() {
+    let goes = |source: &str, host: &str, method: &Method, path: &str| {
+        let rules = rules(source);
+        rules.credentials().iter().any(|rule| rule.target().matches(host, 443, method, path))
+    };
+    let (get, post) = (Method::GET, Method::POST);
+    let (api, code, oauth) = (
+        "generativelanguage.googleapis.com",
+        "cloudcode-pa.googleapis.com",
+        "oauth2.googleapis.com",
+    );
+    for (host, method, path, key, login) in [
+        (api, &post, "/v1beta/models/gemini-3-pro:streamGenerateContent", true, false),
+        (api, &get, "/v1beta/models", true, false),
+        (api, &post, "/v1beta/openai/chat/completions", true, false),
+        (api, &post, "/upload/v1beta/files", true, false),
+        (api, &post, "/v1beta/corpora/x/permissions", false, false),
+        (api, &post, "/v1beta/tunedModels/x/permissions", false, false),
+        (api, &post, "/v1alpha/auth_tokens", false, false),
+        (code, &post, "/v1internal:generateContent", false, true),
+        (code, &post, "/v1internal:loadCodeAssist", false, true),
+        (code, &get, "/v1internal/operations/x", false, true),
+        (code, &post, "/v1internal:somethingNew", false, false),
+        (oauth, &post, "/tokeninfo", false, true),
+        (oauth, &post, "/token", false, false),
+        (oauth, &post, "/revoke", false, false),
+        ("storage.googleapis.com", &post, "/upload", false, false),
+        ("www.googleapis.com", &get, "/oauth2/v2/userinfo", false, false),
+    ] {
+        assert_eq!(goes("prompt", host, method, path), key, "key {method} {host}{path}");
+        assert_eq!(goes("login", host, method, path), login, "login {method} {host}{path}");
+    }
+}
+
+#[test]
+fn a_refresh_from_inside_gets_the_placeholder() {
+    let credential = granted("import");
+    let run = run(std::slice::from_ref(&credential));
+    let rules = rules_of(credential.info(), &run);
+    let answer = |host: &str, method: &Method, path: &str| {
+        let found = rules.answers().iter().find(|a| a.target().matches(host, 443, method, path));
+        found.map(|found| {
+            let body: Value = serde_json::from_slice(found.answer().body()).unwrap();
+            (found.answer().status().as_u16(), body)
+        })
+    };
+    let (status, token) = answer("oauth2.googleapis.com", &Method::POST, "/token").unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(token["access_token"], placeholder(credential.info(), &run).as_str());
+    let (status, _) = answer("oauth2.googleapis.com", &Method::POST, "/revoke").unwrap();
+    assert_eq!(status, 403);
+    let userinfo = answer("www.googleapis.com", &Method::GET, "/oauth2/v2/userinfo");
+    assert_eq!(userinfo.unwrap().0, 403);
+    assert_eq!(answer("oauth2.googleapis.com", &Method::POST, "/tokeninfo"), None);
+}
+
+#[test]
+fn what_issues_credentials_is_declared() {
+    let text: String = ["prompt", "login"]
+        .into_iter()
+        .flat_map(|source| {
+            let endpoints = Gemini::new().issuing_endpoints(granted(source).info()).unwrap();
+            let endpoints = endpoints.as_slice().to_vec();
+            endpoints.into_iter().map(|e| format!("{}  {}\n", e.target(), e.issues()))
+        })
+        .collect();
+    golden::check("tests/golden/issuing.txt", &text);
+}
