@@ -123,7 +123,8 @@ fn flag(option: &GrantOption) -> Arg {
         OptionValue::Switch => arg.action(ArgAction::SetTrue),
         OptionValue::Choice(words) => {
             let words = words.iter().map(|word| word.clone().into_owned());
-            arg.value_parser(PossibleValuesParser::new(words))
+            arg.value_name(option.name().to_uppercase())
+                .value_parser(PossibleValuesParser::new(words))
         }
         OptionValue::Text(name) => arg.value_name(name.clone().into_owned()),
         // A kind of value of a later version: text, which the provider checks.

@@ -7,9 +7,15 @@ fn help_and_version_open_nothing() {
     let moat = Moat::new();
     let version = moat.run(&["--version"]).succeeded();
     assert_eq!(version.stdout, format!("moat {}\n", env!("CARGO_PKG_VERSION")));
-    for words in [&["--help"][..], &["grant", "--help"], &["grant", "github", "--help"]] {
+    for words in [
+        &["--help"][..],
+        &["grant", "--help"],
+        &["grant", "github", "--help"],
+        &["grant", "aws", "--help"],
+    ] {
         let help = moat.run(words).succeeded();
         assert!(help.stdout.contains("Usage: moat"), "{}", help.stdout);
+        assert!(!help.stdout.contains("option:"), "{}", help.stdout);
         assert_eq!(help.stderr, "");
     }
     moat.run(&["grant", "providers"]).succeeded();
