@@ -14,6 +14,10 @@ pub use moat_provider_custom as custom;
 pub use moat_provider_gemini as gemini;
 #[cfg(feature = "github")]
 pub use moat_provider_github as github;
+#[cfg(feature = "opencode")]
+pub use moat_provider_opencode as opencode;
+#[cfg(feature = "pi")]
+pub use moat_provider_pi as pi;
 
 use moat_provider_core::{RegistryBuilder, Result};
 
@@ -45,6 +49,10 @@ pub fn builtin() -> Result<RegistryBuilder> {
     }
     #[cfg(feature = "github")]
     registry.register(github::GitHub::default())?;
+    #[cfg(feature = "opencode")]
+    registry.register(opencode::OpenCode::default())?;
+    #[cfg(feature = "pi")]
+    registry.register(pi::Pi::default())?;
     Ok(registry)
 }
 
@@ -76,6 +84,8 @@ mod tests {
         assert_eq!(names.contains("github"), cfg!(feature = "github"));
         assert_eq!(names.contains("copilot"), cfg!(feature = "copilot"));
         assert_eq!(names.contains("gemini"), cfg!(feature = "gemini"));
+        assert_eq!(names.contains("opencode"), cfg!(feature = "opencode"));
+        assert_eq!(names.contains("pi"), cfg!(feature = "pi"));
         assert_eq!(names.contains("claude"), cfg!(feature = "claude"));
         assert_eq!(names.contains("anthropic"), cfg!(feature = "claude"));
         #[cfg(feature = "full")]

@@ -1,0 +1,60 @@
+//! What stands in the container.
+
+use std::collections::BTreeMap;
+
+use moat_provider_core::{EnvVar, ErrorKind, McpServerConfig};
+use moat_provider_opencode::{Backend, OpenCode};
+use moat_provider_testkit::golden;
+
+use crate::support::{credential, picture, prepare};
+
+fn local(command: &str) -> McpServerConfig {
+    McpServerConfig::Local {
+        command: command.to_owned(),
+        args: vec!["--root".to_owned()],
+        env: vec![EnvVar::new("DEBUG", "1").unwrap()],
+    }
+}
+
+#[test]
+fn what_is_staged() {
+    let config = prepare(&OpenCode::new(), vec![credential("openai")], |_| {}).unwrap();
+    golden::check("tests/golden/staging.txt", &picture(&config));
+    let agent = OpenCode::new().backend(Backend::Anthropic).model("claude-opus-5");
+    let credentials = vec![credential("openai"), credential("anthropic")];
+    let config = prepare(&agent, credentials, |opts| {
+        let remote = McpServerConfig::Remote {
+            url: "https://docs.example.com/mcp".to_owned(),
+            headers: BTreeMap::from([("x-team".to_owned(), "a".to_owned())]),
+            grant: None,
+        };
+        let servers = [("files".to_owned(), local("files")), ("docs".to_owned(), remote)];
+        opts.mcp_servers.extend(servers);
+        opts.runtime_context = "# Moat Environment\n".to_owned();
+    });
+    golden::check("tests/golden/staging-full.txt", &picture(&config.unwrap()));
+}
+
+#[test]
+fn a_server_without_its_grant_stops_the_run() {
+    let error = prepare(&OpenCode::new(), vec![credential("openai")], |opts| {
+        let remote = McpServerConfig::Remote {
+            url: "https://notes.example.com/mcp".to_owned(),
+            headers: BTreeMap::new(),
+            grant: Some("custom:notes".parse().unwrap()),
+        };
+        opts.mcp_servers.insert("notes".to_owned(), remote);
+    });
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::CredentialNotFound);
+}
+
+/// OpenCode expands `{env:…}` and `{file:…}` wherever they stand.
+#[test]
+fn what_opencode_would_expand_is_refused() {
+    for text in ["{env:OPENAI_API_KEY}", "x{file:~/.netrc}"] {
+        let error = prepare(&OpenCode::new(), vec![credential("openai")], |opts| {
+            opts.mcp_servers.insert("odd".to_owned(), local(text));
+        });
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidInput, "{text}");
+    }
+}
