@@ -3,8 +3,9 @@
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use moat_provider_core::{
-    CannedAnswer, Companion, CredentialInfo, CredentialRule, Fill, HeaderTemplate, LocalAnswer,
-    ProxyConfigurer, Result, RunContext, SecretRef, Slot, SlotGroup, Target,
+    AnswerRewrite, CannedAnswer, Companion, CredentialInfo, CredentialRule, Fill, HeaderTemplate,
+    LocalAnswer, PathPattern, ProxyConfigurer, Result, RunContext, SecretRef, Slot, SlotGroup,
+    Target,
 };
 use serde_json::json;
 
@@ -73,7 +74,6 @@ fn key(proxy: &mut dyn ProxyConfigurer, info: &CredentialInfo, run: &RunContext)
         .flat_map(|version| RESOURCES.iter().map(move |resource| format!("/{version}/{resource}")));
     let beside = BESIDE.iter().map(|path| (*path).to_owned());
     for path in resources.chain(beside) {
-        // A resource that cannot be read back by anybody else: no method is dangerous.
         let target = Target::host(KEY_HOST)?.under(&path)?;
         proxy.credential(
             CredentialRule::new(target, API_KEY, HeaderTemplate::Raw, SecretRef::token(info.key()))
@@ -87,28 +87,49 @@ fn key(proxy: &mut dyn ProxyConfigurer, info: &CredentialInfo, run: &RunContext)
 
 fn login(proxy: &mut dyn ProxyConfigurer, info: &CredentialInfo, run: &RunContext) -> Result<()> {
     let placeholder = kind::placeholder(info, run)?;
-    let mut bearer = |target: Target| {
+    let mut bearer = |target: Target, companion: Option<Companion>| {
         let secret = SecretRef::token(info.key());
-        let rule = CredentialRule::new(target, AUTHORIZATION, HeaderTemplate::Bearer, secret);
-        proxy.credential(rule.placeholder(placeholder.clone()).fill(Fill::PlaceholderOnly));
+        let rule = CredentialRule::new(target, AUTHORIZATION, HeaderTemplate::Bearer, secret)
+            .placeholder(placeholder.clone())
+            .fill(Fill::PlaceholderOnly);
+        proxy.credential(match companion {
+            Some(companion) => rule.when_used(companion),
+            None => rule,
+        });
     };
     for method in METHODS {
-        let target = Target::host(LOGIN_HOST)?.exact(&format!("/v1internal:{method}"))?;
-        bearer(target.methods([Method::POST])?);
+        let path = format!("/v1internal:{method}");
+        let target = Target::host(LOGIN_HOST)?.exact(&path)?.methods([Method::POST])?;
+        bearer(target, Some(said_of_401(info, &path)?));
     }
     let settings = "CodeAssistGlobalUserSetting";
     for (method, name) in [(Method::GET, "get"), (Method::POST, "set")] {
         let path = format!("/v1internal:{name}{settings}");
-        bearer(Target::host(LOGIN_HOST)?.exact(&path)?.methods([method])?);
+        bearer(Target::host(LOGIN_HOST)?.exact(&path)?.methods([method])?, None);
     }
     let operations = Target::host(LOGIN_HOST)?.under("/v1internal/operations")?;
-    bearer(operations.methods([Method::GET])?);
+    bearer(operations.methods([Method::GET])?, None);
     let what_one_may = Target::host(TOKEN_HOST)?.exact("/tokeninfo")?;
-    bearer(what_one_may.methods([Method::GET, Method::POST])?);
+    bearer(what_one_may.methods([Method::GET, Method::POST])?, None);
     for answer in answers(info, placeholder.as_str())? {
         proxy.answer(answer);
     }
     Ok(())
+}
+
+/// Says what to do about a login that Google does not accept any more. Gemini CLI shows what the answer
+/// says (0.61.0), and the host has seen the vendor's own before.
+fn said_of_401(info: &CredentialInfo, path: &str) -> Result<Companion> {
+    let grant = info.key();
+    let message = format!(
+        "Google does not accept the login of the grant {grant} any more. Outside of this sandbox, \
+         run: moat grant {grant}"
+    );
+    let error = json!({ "code": 401, "message": message, "status": "UNAUTHENTICATED" });
+    let body = json!({ "error": error }).to_string();
+    let answer = CannedAnswer::json(StatusCode::UNAUTHORIZED, body);
+    let path = PathPattern::exact(path)?;
+    Ok(Companion::RewriteAnswer(AnswerRewrite::new(path, StatusCode::UNAUTHORIZED, answer)))
 }
 
 /// Answers in Google's place: whoever refreshes in the container gets the placeholder that is there

@@ -26,8 +26,8 @@ pub(crate) struct Options {
     pub(crate) sessions: SessionStore,
 }
 
-/// What holds in every sandbox (OpenCode 1.18.33): it fetches neither itself, nor plugins, nor a
-/// list of models, nor language servers, and uploads no conversation.
+/// What holds in every sandbox (OpenCode 1.18.33): no update, no plugins, no list of models, no language
+/// servers, no upload of conversations.
 const ALWAYS: &[(&str, &str)] = &[
     ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
     ("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1"),

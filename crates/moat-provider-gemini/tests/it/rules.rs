@@ -1,7 +1,7 @@
 //! Where key and token go, and what is refused.
 
-use http::Method;
-use moat_provider_core::{CredentialProvider, Fill, HeaderTemplate, ProxyRules};
+use http::{Method, StatusCode};
+use moat_provider_core::{Companion, CredentialProvider, Fill, HeaderTemplate, ProxyRules};
 use moat_provider_gemini::Gemini;
 use moat_provider_testkit::golden;
 use serde_json::Value;
@@ -104,6 +104,30 @@ fn a_refresh_from_inside_gets_the_placeholder() {
     let userinfo = answer("www.googleapis.com", &Method::GET, "/oauth2/v2/userinfo");
     assert_eq!(userinfo.unwrap().0, 403);
     assert_eq!(answer("oauth2.googleapis.com", &Method::POST, "/tokeninfo"), None);
+}
+
+#[test]
+fn a_login_that_is_refused_names_the_command_that_helps() {
+    let said = |path: &str, status: u16| {
+        let status = StatusCode::from_u16(status).unwrap();
+        let companions = rules("import")
+            .credentials()
+            .iter()
+            .flat_map(|r| r.companions().to_vec())
+            .collect::<Vec<_>>();
+        companions.into_iter().find_map(|companion| match companion {
+            Companion::RewriteAnswer(rewrite) if rewrite.applies(path, status) => {
+                let body = String::from_utf8(rewrite.answer().body().to_vec()).unwrap();
+                Some((rewrite.answer().status().as_u16(), body))
+            }
+            _ => None,
+        })
+    };
+    let (status, body) = said("/v1internal:streamGenerateContent", 401).unwrap();
+    assert_eq!(status, 401);
+    assert!(body.contains("run: moat grant gemini"), "{body}");
+    assert_eq!(said("/v1internal:streamGenerateContent", 403), None);
+    assert_eq!(said("/tokeninfo", 401), None);
 }
 
 #[test]
