@@ -32,7 +32,8 @@ async fn signals_reach_the_command() {
     assert_eq!(PORT, 3128);
     for (signal, code) in [(Signal::Interrupt, 42), (Signal::Terminate, 143), (Signal::Kill, 137)] {
         let world = World::new();
-        let mut spec = world.spec(&["bash", "-c"]);
+        // What is ignored at the start cannot be trapped, and a runner in the background ignores it.
+        let mut spec = world.spec(&["env", "--default-signal=INT", "bash", "-c"]);
         spec.command.push(format!("trap 'exit 42' INT; {READY} sleep 60 & wait"));
         let socket = world.directory.join("own.sock");
         let listener = UnixListener::bind(&socket).unwrap();

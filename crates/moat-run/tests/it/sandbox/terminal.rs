@@ -13,6 +13,7 @@ def start(*command):
     pid, fd = pty.fork()
     if pid == 0:
         size(0, 33, 101)
+        signal.signal(signal.SIGINT, signal.SIG_DFL) # A runner in the background ignores it.
         os.execv(sys.argv[1], [sys.argv[1], sys.argv[2], *command])
     return pid, fd
 seen = ''
