@@ -15,12 +15,11 @@ const LIST: &str = "e2e/tools.txt";
 /// Which packages of npm's belong to these versions, with their hashes.
 const LOCK: &str = "e2e/package-lock.json";
 
-/// The tests that need such programs.
-const TESTS: [&str; 3] = [
-    "test --package moat-proxy --test wild -- --ignored",
-    "test --package moat-run --test it -- --ignored",
-    "test --package moat-cli --test e2e -- --ignored",
-];
+/// The features of `test-all`, so that nothing is built twice.
+const SELECTION: &str = "--workspace --all-features";
+
+/// The tests that need such programs: the target, and where in it they are.
+const TESTS: [(&str, &str); 3] = [("wild", ""), ("it", "sandbox::"), ("e2e", "")];
 
 /// Installs what is missing and runs every test that needs it.
 pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
@@ -39,10 +38,12 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     python(&target, &tools)?;
     npm(root, &target, &tools)?;
     // The first process of each sandbox, which stands beside the command.
-    stream("e2e", workspace.cargo("build --package moat-bridge --package moat-cli"))?;
-    stream("e2e", workspace.cargo("build --package moat-run --example sandbox"))?;
-    let tested: Vec<_> = TESTS.iter().map(|tests| stream("e2e", workspace.cargo(tests))).collect();
-    Failure::of_all(tested)?;
+    stream("e2e", workspace.cargo(&format!("build {SELECTION} --bins --example sandbox")))?;
+    let tested = TESTS.iter().map(|(target, place)| {
+        let test = format!("test {SELECTION} --no-fail-fast --test {target} -- --ignored {place}");
+        stream("e2e", workspace.cargo(&test))
+    });
+    Failure::of_all(tested.collect::<Vec<_>>())?;
     Ok(Outcome::Done)
 }
 
