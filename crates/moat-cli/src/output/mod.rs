@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use moat_provider_core::{Environment, Result as CoreResult};
 use serde_json::Value;
 
-pub(crate) use self::color::{ColorChoice, Colors};
+pub(crate) use self::color::{ColorChoice, Colors, Paint};
 pub(crate) use self::progress::Waiting;
 pub(crate) use self::table::{Table, fields};
 pub(crate) use self::text::{clipped, line, lines};
@@ -63,6 +63,11 @@ impl Output {
 
     pub(crate) fn format(&self) -> Format {
         self.format
+    }
+
+    /// Returns what colours results.
+    pub(crate) fn paint(&self) -> Paint {
+        self.colors.stdout
     }
 
     /// Whether a spinner may be shown while something takes long.

@@ -4,6 +4,7 @@
 
 mod config;
 mod credentials;
+mod demo;
 mod failures;
 mod github;
 mod runs;
