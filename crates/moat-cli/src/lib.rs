@@ -11,3 +11,8 @@ mod output;
 mod system;
 
 pub use crate::entry::main;
+
+/// The README of the repository, whose example has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Repository;

@@ -64,11 +64,14 @@ impl Findings {
             (granted.report.api.status == 200, "the API has refused the granted request"),
             (all(granted, API, &[Token]), "the API did not receive the token"),
             (ungranted.report.api.status == 401, "the API has not refused the other request"),
-            (all(ungranted, API, &[Nothing]), "the API received a credential without a grant"),
+            (
+                all(ungranted, API, &[Nothing]),
+                "the request without a grant did not arrive, or had a credential",
+            ),
             (ungranted.report.credential.is_none(), "the sandbox has a credential without a grant"),
             (
                 all(granted, OTHER, &[Nothing, Received::Placeholder]),
-                "a host without a grant was not asked, or received a credential",
+                "the request to another host did not arrive, or had a credential",
             ),
             (!self.is_leaked(), "THE TOKEN IS IN THE SANDBOX"),
             (
@@ -286,9 +289,12 @@ mod tests {
             (|it| it.granted.arrivals.clear(), "did not receive the token"),
             (|it| it.granted.arrivals[0].credential = None, "did not receive the token"),
             (|it| it.ungranted.report.api.status = 200, "not refused the other"),
-            (|it| it.ungranted.arrivals[0].credential = Some(it.token.secret()), "without a grant"),
+            (
+                |it| it.ungranted.arrivals[0].credential = Some(it.token.secret()),
+                "had a credential",
+            ),
             (|it| it.ungranted.report.credential = Some("ghp_".into()), "without a grant"),
-            (|it| it.granted.arrivals[1].credential = Some(it.token.secret()), "host without"),
+            (|it| it.granted.arrivals[1].credential = Some(it.token.secret()), "another host"),
             (|it| it.granted.said.extend(it.token.text().bytes()), "IN THE SANDBOX"),
             (|it| it.ungranted.said = it.token.text()[6..30].into(), "IN THE SANDBOX"),
             (|it| it.granted.report.searched.placeholder_in.clear(), "proves nothing"),
