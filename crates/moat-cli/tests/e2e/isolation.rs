@@ -208,7 +208,7 @@ async fn a_sandbox_of_the_persons_own_uses_what_proxy_exports() {
     };
     let (mut proxy, mut bundle) = (String::new(), String::new());
     while let Ok(Some(line)) = lines.next_line().await {
-        assert_eq!(machine.token.find_in_str(&line), None);
+        assert_eq!(machine.github.token.find_in_str(&line), None);
         let (name, value) = line.split_once('=').unwrap();
         let value: String = serde_json::from_str(value).unwrap();
         match name {

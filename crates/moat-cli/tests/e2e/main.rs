@@ -8,6 +8,7 @@ mod claude;
 mod clients;
 mod demo;
 mod forge;
+mod github;
 mod isolation;
 mod machine;
 mod program;
