@@ -8,7 +8,7 @@ use http::{Method, Uri};
 use moat_provider_core::{GrantRef, RunId};
 
 use super::network::{self, NetworkArgs};
-use crate::error::Result;
+use crate::error::{CliError, Result};
 
 /// `moat revoke`.
 #[derive(Debug)]
@@ -55,6 +55,22 @@ pub(crate) struct TraceArgs {
     pub(crate) failed: bool,
     /// How many of the last requests; all without this.
     pub(crate) last: Option<usize>,
+}
+
+/// `moat stop`.
+#[derive(Debug)]
+pub(crate) struct StopArgs {
+    pub(crate) run: RunId,
+    pub(crate) how: Stopping,
+}
+
+/// How a run is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopping {
+    /// It is asked to.
+    Ask,
+    /// It is killed.
+    Kill,
 }
 
 /// `moat import`.
@@ -184,6 +200,39 @@ pub(super) fn read_trace(matches: &ArgMatches) -> TraceArgs {
 
 pub(super) fn runs() -> Command {
     Command::new("runs").about("Lists the runs of this machine, the latest first")
+}
+
+pub(super) fn doctor() -> Command {
+    Command::new("doctor")
+        .about("Checks everything that a run needs, and says how to fix each")
+        .long_about(
+            "Checks everything that a run needs, and says how to fix each. Nothing is sent, and \
+             nothing is changed. The exit code is 1 when a check has failed.",
+        )
+}
+
+pub(super) fn stop() -> Command {
+    Command::new("stop")
+        .about("Ends a run")
+        .long_about(
+            "Asks a run to end, as a system that shuts down does, and waits until it has. A run whose \
+             process died is cleaned up.",
+        )
+        .arg(
+            Arg::new("run")
+                .value_name("RUN")
+                .required(true)
+                .value_parser(value_parser!(RunId))
+                .help("The run, or the beginning of its id"),
+        )
+        .arg(switch("force", "Kill it: nothing in the sandbox can put that off").short('f'))
+}
+
+pub(super) fn read_stop(matches: &ArgMatches) -> Result<StopArgs> {
+    let run = matches.get_one("run").cloned();
+    let run = run.ok_or_else(|| CliError::usage("no run is given").with_hint("moat runs"))?;
+    let how = if matches.get_flag("force") { Stopping::Kill } else { Stopping::Ask };
+    Ok(StopArgs { run, how })
 }
 
 pub(super) fn import() -> Command {

@@ -1,17 +1,22 @@
 //! What the commands do.
 
+mod claim;
 mod completions;
 mod describe;
+mod doctor;
 mod given;
 mod grant;
 mod import;
 mod list;
 mod man;
 mod providers;
+mod proxy;
+mod refresh;
 mod revoke;
 mod run;
 mod runs;
 mod show;
+mod stop;
 mod test;
 mod trace;
 mod trust;
@@ -33,6 +38,8 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::GrantShow(grant) => show::show(app, &grant).await?,
         Invocation::GrantProviders => providers::providers(app)?,
         Invocation::GrantTest(grant) => return test::test(app, &grant).await,
+        Invocation::GrantRefresh(grant) => refresh::refresh(app, &grant).await?,
+        Invocation::GrantClaim(grant) => claim::claim(app, &grant).await?,
         Invocation::Revoke(args) => return revoke::revoke(app, &args).await,
         Invocation::Import(args) => return import::import(app, &args).await,
         Invocation::Trust(args) => trust::trust(app, &args).await?,
@@ -40,7 +47,10 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::Trace(args) => trace::trace(app, &args)?,
         Invocation::Run(args) => return run::run(app, *args).await,
         Invocation::Agent(args) => return run::agent(app, *args).await,
+        Invocation::Proxy(args) => return proxy::proxy(app, *args).await,
+        Invocation::Doctor => return doctor::doctor(app).await,
         Invocation::Runs => runs::runs(app)?,
+        Invocation::Stop(args) => stop::stop(app, &args).await?,
         Invocation::Completions(shell) => completions::completions(app, shell)?,
         Invocation::Man(args) => man::man(app, &args)?,
     }

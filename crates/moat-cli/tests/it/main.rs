@@ -4,8 +4,12 @@
 
 mod config;
 mod credentials;
+mod doctor;
 mod failures;
 mod github;
+mod proxy;
+mod refresh;
 mod runs;
+mod stop;
 mod support;
 mod surface;

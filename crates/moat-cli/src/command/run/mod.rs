@@ -8,6 +8,7 @@ use moat_provider_core::{Answer, GrantRef};
 use moat_run::sandbox::{Running, Sandbox};
 use moat_run::{Run, RunError, RunRequest, Runner, Stopped};
 
+pub(in crate::command) use self::place::{IMAGE, bubblewrap, engine, runner};
 use self::wanted::Wanted;
 use super::grant;
 use crate::app::App;
@@ -56,7 +57,11 @@ async fn start(app: &App<'_>, wanted: Wanted) -> Result<Code> {
 }
 
 /// Prepares a run. Where grants are missing and somebody is there, they are offered first.
-async fn prepare(app: &App<'_>, runner: &Runner, request: RunRequest) -> Result<Run> {
+pub(in crate::command) async fn prepare(
+    app: &App<'_>,
+    runner: &Runner,
+    request: RunRequest,
+) -> Result<Run> {
     let failed = match runner.prepare(request.clone()).await {
         Ok(run) => return Ok(run),
         Err(failed) => failed,
@@ -80,7 +85,7 @@ async fn prepare(app: &App<'_>, runner: &Runner, request: RunRequest) -> Result<
 }
 
 /// Says what a person should know before the start.
-fn tell(app: &App<'_>, run: &Run) {
+pub(in crate::command) fn tell(app: &App<'_>, run: &Run) {
     for warning in run.warnings() {
         app.output.warn(&line(warning));
     }
