@@ -94,6 +94,7 @@ fn what_is_set_around_a_run_is_looked_at() {
     let wrong = Moat::new().env("HTTPS_PROXY", "ftp://x");
     let [result, _, fix] = check(&wrong, "outer proxy");
     assert!(result == "failed" && fix.starts_with("export HTTPS_PROXY="), "{fix}");
+    assert_eq!(check(&wrong, "authorities")[0], "ok", "it is told once");
     let inside = Moat::new().env("MOAT_RUN", "run-1");
     assert_eq!(check(&inside, "outer proxy")[0], "warning");
     let [result, detail, _] =
