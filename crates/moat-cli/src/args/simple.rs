@@ -209,6 +209,16 @@ pub(super) fn doctor() -> Command {
             "Checks everything that a run needs, and says how to fix each. Nothing is sent, and \
              nothing is changed. The exit code is 1 when a check has failed.",
         )
+        .arg(
+            Arg::new("provider")
+                .value_name("PROVIDER")
+                .num_args(0..)
+                .help("A provider to look at although it has no grant, such as claude"),
+        )
+}
+
+pub(super) fn read_doctor(matches: &ArgMatches) -> Vec<String> {
+    matches.get_many("provider").unwrap_or_default().cloned().collect()
 }
 
 pub(super) fn stop() -> Command {

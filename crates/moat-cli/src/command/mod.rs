@@ -49,7 +49,7 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::Run(args) => return run::run(app, *args).await,
         Invocation::Agent(args) => return run::agent(app, *args).await,
         Invocation::Proxy(args) => return proxy::proxy(app, *args).await,
-        Invocation::Doctor => return doctor::doctor(app).await,
+        Invocation::Doctor(named) => return doctor::doctor(app, &named).await,
         Invocation::Runs => runs::runs(app)?,
         Invocation::Stop(args) => stop::stop(app, &args).await?,
         Invocation::Demo => return demo::demo(app).await,

@@ -119,3 +119,52 @@ fn a_run_that_died_is_named() {
     moat.run(&["stop", "run-a1"]).succeeded();
     assert_eq!(check(&moat, "runs")[0], "ok");
 }
+
+/// Puts a program beside those of the system that tells this version.
+fn with_program(moat: Moat, name: &str, version: &str) -> Moat {
+    let programs = moat.path("programs");
+    fs::create_dir_all(&programs).unwrap();
+    let path = programs.join(name);
+    fs::write(&path, format!("#!/bin/sh\necho '{version}'\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    moat.env("PATH", path)
+}
+
+#[test]
+fn an_agent_that_is_installed_is_compared_with_what_is_proven() {
+    let what = "provider claude program";
+    for (version, result, detail) in [
+        ("2.1.197 (Claude Code)", "ok", "claude 2.1.197"),
+        ("99.0.0 (Claude Code)", "ok", "claude 99.0.0; proven with 2.1.197"),
+        ("2.0.9", "warning", "claude 2.0.9 is older than 2.1.197, with which it is proven"),
+        ("none", "warning", "claude does not tell its version"),
+    ] {
+        let moat = with_program(Moat::new(), "claude", version);
+        assert_eq!(check(&moat, what)[..2], [result, detail]);
+    }
+}
+
+#[test]
+fn an_agent_that_is_missing_is_told_to_whoever_names_it() {
+    let moat = Moat::new().env("PATH", "/nonexistent");
+    let report = moat.run(&["doctor", "claude", "--json"]).json();
+    let checks = report["checks"].as_array().unwrap();
+    let found = checks.iter().find(|it| it["check"] == "provider claude program").unwrap();
+    assert_eq!((&found["result"], &report["ok"]), (&json!("failed"), &json!(false)), "{report:#}");
+    assert!(found["fix"].as_str().unwrap().starts_with("install it: https://"), "{found}");
+    let report = moat.run(&["doctor", "--json"]).json();
+    assert!(!report.to_string().contains("claude"), "who did not ask is not told: {report:#}");
+    moat.run(&["doctor", "nobody"]).failed(2, &["nobody"]);
+}
+
+#[test]
+fn a_provider_tells_what_it_knows_of_its_grants() {
+    let github = GitHub::new();
+    let moat = github.granted();
+    moat.edit("github", |it| it.renew().metadata("token_kind", "classic").build());
+    let [result, detail, fix] = check(&moat, "provider github");
+    assert_eq!(result, "warning");
+    assert!(detail.contains("every repository"), "{detail}");
+    assert!(fix.ends_with("moat grant github"), "{fix}");
+}

@@ -12,8 +12,8 @@ use crate::output::{moment, relative};
 /// Less is mentioned, when nothing renews the credential.
 const SOON: Duration = Duration::days(1);
 
-/// Looks at the key, and at each credential of the profile.
-pub(super) async fn checks(app: &App<'_>) -> Vec<Check> {
+/// Looks at the key, and at each credential of the profile; returns those that can be read as well.
+pub(super) async fn checks(app: &App<'_>) -> (Vec<Check>, Vec<CredentialInfo>) {
     let what = "store key";
     let listed = match app.store() {
         Ok(store) => store.list().await.map_err(Into::into),
@@ -21,18 +21,21 @@ pub(super) async fn checks(app: &App<'_>) -> Vec<Check> {
     };
     let entries = match listed {
         Ok(entries) => entries,
-        Err(error) => return vec![Check::failed(what, &error)],
+        Err(error) => return (vec![Check::failed(what, &error)], Vec::new()),
     };
     if entries.is_empty() {
         let nothing = "nothing is granted yet: moat grant providers";
-        return vec![Check::good(what, "none is needed yet"), Check::good("credentials", nothing)];
+        let key = Check::good(what, "none is needed yet");
+        return (vec![key, Check::good("credentials", nothing)], Vec::new());
     }
     let key = match app.system.key(&app.globals).await {
         Ok(place) => Check::good(what, place),
         Err(error) => Check::failed(what, &error),
     };
     let now = app.now();
-    std::iter::once(key).chain(entries.iter().map(|entry| credential(app, entry, now))).collect()
+    let checks = entries.iter().map(|entry| credential(app, entry, now));
+    let checks = std::iter::once(key).chain(checks).collect();
+    (checks, entries.into_iter().filter_map(|entry| entry.info.ok()).collect())
 }
 
 fn credential(app: &App<'_>, entry: &Entry, now: OffsetDateTime) -> Check {

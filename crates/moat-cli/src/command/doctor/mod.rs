@@ -2,8 +2,10 @@
 
 mod credentials;
 mod machine;
+mod providers;
 mod sandboxes;
 
+use moat_provider_core::Finding;
 use moat_run::{RunMetadata, RunState, StateDir};
 use serde_json::json;
 
@@ -12,9 +14,11 @@ use crate::error::{CliError, Code, Result};
 use crate::output::{Table, line};
 
 /// Looks at everything that a run needs. Nothing is sent, and nothing is changed.
-pub(super) async fn doctor(app: &App<'_>) -> Result<Code> {
+pub(super) async fn doctor(app: &App<'_>, named: &[String]) -> Result<Code> {
     let mut checks = vec![machine::home(app)];
-    checks.extend(credentials::checks(app).await);
+    let (judged, granted) = credentials::checks(app).await;
+    checks.extend(judged);
+    checks.extend(providers::checks(app, &granted, named).await?);
     checks.extend(sandboxes::checks(app).await);
     checks.extend([machine::roots(app), machine::proxy(app), machine::git(app).await]);
     checks.extend([machine::descriptors(), machine::clock(app)]);
@@ -24,7 +28,7 @@ pub(super) async fn doctor(app: &App<'_>) -> Result<Code> {
         let object = |check: &Check| {
             json!({
                 "check": check.what,
-                "result": check.finding.as_str(),
+                "result": word(check.finding),
                 "detail": check.detail,
                 "fix": check.fix,
             })
@@ -38,7 +42,7 @@ pub(super) async fn doctor(app: &App<'_>) -> Result<Code> {
 fn text(checks: &[Check]) -> String {
     let mut table = Table::new(["CHECK", "RESULT", "DETAIL"]);
     for check in checks {
-        table.row([&*check.what, check.finding.as_str(), &check.detail]);
+        table.row([&*check.what, word(check.finding), &check.detail]);
     }
     let mut text = table.render();
     for (at, (check, fix)) in
@@ -82,22 +86,11 @@ struct Check {
     fix: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finding {
-    Good,
-    /// A run goes well without it, or not for long.
-    Warning,
-    /// A run needs it.
-    Bad,
-}
-
-impl Finding {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "ok",
-            Self::Warning => "warning",
-            Self::Bad => "failed",
-        }
+const fn word(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Good => "ok",
+        Finding::Warning => "warning",
+        _ => "failed",
     }
 }
 

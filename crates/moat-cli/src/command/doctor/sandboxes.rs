@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use moat_provider_core::Finding;
 use moat_run::sandbox::{EngineKind, Sandbox};
 
 use super::super::run::{IMAGE, bubblewrap, engine};
-use super::{Check, Finding};
+use super::Check;
 use crate::app::{App, plain_variable};
 use crate::error::Result;
 
