@@ -12,4 +12,5 @@ mod github;
 mod isolation;
 mod machine;
 mod program;
+mod shell;
 mod vendor;
