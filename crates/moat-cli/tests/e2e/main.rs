@@ -13,4 +13,5 @@ mod isolation;
 mod machine;
 mod program;
 mod shell;
+mod sockets;
 mod vendor;
