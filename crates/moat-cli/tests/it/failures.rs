@@ -67,3 +67,11 @@ fn colours_are_for_terminals_and_for_who_asks() {
     let forced = Moat::new().env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1");
     assert!(!forced.run(&["grant", "show", "github"]).stderr.contains('\u{1b}'));
 }
+
+#[test]
+fn what_cannot_be_granted_says_what_can() {
+    let moat = Moat::new();
+    moat.run(&["grant", "copilot"]).failed(2, &["no credential of its own", "moat grant github"]);
+    moat.run(&["grant", "pi", "--x"]).failed(2, &["moat grant anthropic"]);
+    moat.run(&["grant", "nobody"]).failed(2, &["no provider \"nobody\"", "github"]);
+}
