@@ -6,7 +6,7 @@ use crate::support::Moat;
 fn slips_of_the_pen_end_with_2_and_a_suggestion() {
     let moat = Moat::new();
     moat.run(&["grnat"]).failed(2, &["unrecognized subcommand 'grnat'", "'grant'"]);
-    moat.run(&["grant", "gihub"]).failed(2, &["unrecognized subcommand 'gihub'", "'github'"]);
+    moat.run(&["grant", "gihub"]).failed(2, &["no provider \"gihub\"", "moat grant github"]);
     moat.run(&["grant", "github", "--surce", "gh"]).failed(2, &["'--surce'", "'--source'"]);
     moat.run(&["grant", "github", "--source", "x"]).failed(2, &["auto, env, gh, prompt"]);
     moat.run(&["grant", "show"]).failed(2, &["<GRANT>"]);
