@@ -4,8 +4,10 @@ mod agent;
 mod global;
 mod grant;
 mod network;
+mod resume;
 mod run;
 mod simple;
+mod words;
 
 use std::ffi::OsString;
 
@@ -15,6 +17,7 @@ use moat_provider_core::{Error, ErrorKind, GrantRef, Registry, Result};
 pub(crate) use self::agent::AgentArgs;
 pub(crate) use self::global::Globals;
 pub(crate) use self::grant::{GrantArgs, TokenFrom};
+pub(crate) use self::resume::{Earlier, ResumeArgs};
 pub(crate) use self::run::{
     ConfigUse, EnvSpec, HomeChoice, MountSpec, Publish, RunArgs, SandboxChoice,
 };
@@ -39,6 +42,7 @@ pub(crate) enum Invocation {
     Trace(TraceArgs),
     Run(Box<RunArgs>),
     Agent(Box<AgentArgs>),
+    Resume(ResumeArgs),
     Runs,
     Demo,
     Doctor,
@@ -63,6 +67,7 @@ pub(crate) fn root(registry: &Registry, words: &[OsString]) -> Command {
         .max_term_width(100)
         .subcommand(grant::command(registry, &words))
         .subcommand(run::command())
+        .subcommand(resume::command())
         .subcommand(simple::revoke())
         .subcommand(simple::trust())
         .subcommand(simple::why())
@@ -95,6 +100,7 @@ pub(crate) fn read(registry: &Registry, matches: &ArgMatches) -> CliResult<Invoc
         "trust" => Invocation::Trust(simple::read_trust(matches)),
         "why" => Invocation::Why(simple::read_why(matches)?),
         "trace" => Invocation::Trace(simple::read_trace(matches)),
+        "resume" => Invocation::Resume(resume::read(matches)),
         "runs" => Invocation::Runs,
         "doctor" => Invocation::Doctor,
         "proxy" => Invocation::Proxy(Box::new(simple::read_proxy(matches))),
@@ -118,6 +124,7 @@ const COMMANDS: &[&str] = &[
     "import",
     "man",
     "proxy",
+    "resume",
     "revoke",
     "run",
     "runs",

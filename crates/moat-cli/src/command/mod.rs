@@ -12,6 +12,7 @@ mod man;
 mod providers;
 mod proxy;
 mod refresh;
+mod resume;
 mod revoke;
 mod run;
 mod runs;
@@ -45,6 +46,7 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::Trace(args) => trace::trace(app, &args)?,
         Invocation::Run(args) => return run::run(app, *args).await,
         Invocation::Agent(args) => return run::agent(app, *args).await,
+        Invocation::Resume(args) => return resume::resume(app, args).await,
         Invocation::Runs => runs::runs(app)?,
         Invocation::Doctor => return doctor::doctor(app).await,
         Invocation::Proxy(args) => proxy::proxy(app, &args).await?,

@@ -32,7 +32,7 @@ pub(super) fn runs(app: &App<'_>) -> Result<()> {
 }
 
 /// Returns what is known of every run, the latest first. A damaged one is warned of.
-fn all(app: &App<'_>, state: &StateDir) -> Result<Vec<RunMetadata>> {
+pub(super) fn all(app: &App<'_>, state: &StateDir) -> Result<Vec<RunMetadata>> {
     let mut runs = Vec::new();
     for id in state.runs()? {
         match RunMetadata::read(&state.run(&id)) {
@@ -97,6 +97,7 @@ fn object(run: &RunMetadata) -> Value {
         "workspace": run.workspace,
         "grants": run.grants,
         "agent": run.agent,
+        "session": run.session(),
         "command": run.command,
         "sandbox": run.sandbox,
         "created_at": timestamp(run.created_at),
