@@ -1,8 +1,16 @@
 //! Claude Code in the sandbox, with each kind of credential.
 
+use std::collections::BTreeSet;
+use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use moat_host::SystemClock;
+use moat_provider_core::Clock;
+use moat_store::{CredentialStore, Expect, FileStore, KeyFile};
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::anthropic::{API, Anthropic};
 use crate::machine::{GITHUB, Machine, tool};
@@ -11,20 +19,32 @@ use crate::vendor::{Double, OTHER};
 
 /// Makes a machine whose person has granted both credentials.
 async fn machine() -> Machine {
-    let anthropic = Arc::new(Anthropic::new());
+    with(&Arc::new(Anthropic::new())).await
+}
+
+async fn with(anthropic: &Arc<Anthropic>) -> Machine {
     let machine = Machine::with([anthropic.clone() as Arc<dyn Double>]).await;
     anthropic.grant(&machine).await;
     machine
 }
 
+/// Where the client is.
+const CLIENT: &str = "npm/node_modules/@anthropic-ai/claude-code-linux-x64";
+/// How long the next part of an answer may take, on a machine that does other things as well.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// Returns the variable with which the client is found.
 fn path() -> String {
-    let client = tool("npm/node_modules/@anthropic-ai/claude-code-linux-x64");
-    format!("PATH={client}:/usr/local/bin:/usr/bin:/bin")
+    format!("PATH={}:/usr/local/bin:/usr/bin:/bin", tool(CLIENT))
 }
 
 /// Runs `moat claude` with a prompt.
-async fn claude(machine: &Machine, grants: &[&str], more: &[&str], prompt: &str) -> Output {
+pub(crate) async fn claude(
+    machine: &Machine,
+    grants: &[&str],
+    more: &[&str],
+    prompt: &str,
+) -> Output {
     let path = path();
     let flags =
         [&["claude", "--headless", "--policy", "strict", "-e", &path], grants, more].concat();
@@ -129,4 +149,105 @@ async fn a_token_that_was_revoked_says_what_to_do() {
     let refused = claude(&machine, &["--grant", "claude"], &[], "hello").await;
     assert_ne!(refused.code, Some(0), "{refused}");
     assert!(refused.says("moat grant claude"), "{refused}");
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
+async fn with_both_grants_each_request_has_the_one_that_it_asks_for() {
+    let machine = machine().await;
+    let both = ["--grant", "claude,anthropic"];
+    let prompt =
+        "TOOL:curl -sS -H x-api-key:$ANTHROPIC_API_KEY https://api.anthropic.com/v1/models";
+    let answered = claude(&machine, &both, &[], prompt).await;
+    assert!(answered.says("has_more"), "{answered}");
+    let seen: Vec<_> = machine.vendor.seen().into_iter().filter(|seen| seen.host == API).collect();
+    let of = |path: &str| {
+        let accounts = seen.iter().filter(|seen| seen.path == path).map(|seen| seen.account);
+        accounts.collect::<BTreeSet<_>>()
+    };
+    assert_eq!(of("/v1/messages"), [Some("subscription")].into());
+    assert_eq!(of("/v1/models"), [Some("key")].into());
+    // The person may turn it round; a key of the sandbox's own is nobody's.
+    let before = machine.vendor.asked("subscription");
+    let prompt = "TOOL:curl -sS -H x-api-key:sk-ant-api03-mine https://api.anthropic.com/v1/models";
+    let answered = claude(&machine, &both, &["--default", "anthropic"], prompt).await;
+    assert!(answered.says("it printed") && !answered.says("has_more"), "{answered}");
+    assert_eq!(machine.vendor.asked("subscription"), before);
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
+async fn an_overloaded_service_is_asked_again_and_the_record_shows_it() {
+    let anthropic = Arc::new(Anthropic::new());
+    let machine = with(&anthropic).await;
+    anthropic.overloaded.store(2, Ordering::SeqCst);
+    let answered = claude(&machine, &["--grant", "claude"], &[], "hello").await;
+    assert!(answered.text().contains("hello from the double"), "{answered}");
+    let records = machine.moat().args(["trace", "--json"]).run().await.text();
+    let records = records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let messages: Vec<_> = records
+        .filter(|record| record["url"].as_str().is_some_and(|url| url.contains("/v1/messages")))
+        .map(|record| (record["status"].as_u64(), record["grant"].as_str().map(str::to_owned)))
+        .collect();
+    let grant = Some("claude".to_owned());
+    let overloaded = messages.iter().filter(|seen| **seen == (Some(529), grant.clone())).count();
+    assert_eq!(overloaded, 2, "{messages:?}");
+    assert!(messages.contains(&(Some(200), grant)), "{messages:?}");
+    let failed = machine.moat().args(["trace", "--failed"]).run().await;
+    assert!(failed.text().contains("529"), "{failed}");
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
+async fn a_long_answer_arrives_part_by_part() {
+    const PARTS: usize = 200;
+    let anthropic = Arc::new(Anthropic::new());
+    let machine = with(&anthropic).await;
+    let (client, prompt) = (tool(CLIENT), format!("PARTS:{PARTS}"));
+    let mount = format!("{client}:{client}:ro");
+    let run = ["run", "--grant", "claude", "--policy", "strict", "-e", &path(), "--mount", &mount];
+    let ask = ["--", "claude", "-p", "--verbose", "--output-format", "stream-json"];
+    let words = [&run[..], &ask, &["--include-partial-messages", &prompt]].concat();
+    let mut child = machine.moat().args(words).spawn(Stdio::null());
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut last = 0;
+    anthropic.parts.add_permits(1);
+    // The next part is sent after this one was shown: were any held back, nothing would come any
+    // more.
+    while last < PARTS {
+        let line = tokio::time::timeout(LIMIT, lines.next_line()).await;
+        let line = line.unwrap_or_else(|_| panic!("nothing comes after part {last}"));
+        let line = line.unwrap().unwrap_or_else(|| panic!("the answer ends with part {last}"));
+        let event: Value = serde_json::from_str(&line).unwrap();
+        if event["event"]["delta"]["text"] == *format!("part-{} ", last + 1) {
+            last += 1;
+            anthropic.parts.add_permits(1);
+        }
+    }
+    while lines.next_line().await.unwrap().is_some() {}
+    assert!(child.wait().await.unwrap().success());
+    assert!(machine.vendor.asked("subscription") > 0, "{:?}", machine.vendor.seen());
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
+async fn an_expired_login_starts_nothing_and_says_what_to_do() {
+    let machine = machine().await;
+    // Nobody waits for a year: the record is aged.
+    let home = machine.moat_home();
+    let store = FileStore::builder(&home).key_source(Arc::new(KeyFile::in_home(&home))).build();
+    let key = "claude".parse().unwrap();
+    let stored = store.load(&key).await.unwrap();
+    let past = SystemClock.now() - Duration::from_secs(3600);
+    let aged = stored.credential.renew().expires_at(past).build();
+    store.save(&aged, Expect::Generation(stored.generation)).await.unwrap();
+    let before = machine.vendor.seen().len();
+    let refused = claude(&machine, &[], &[], "hello").await;
+    assert_eq!(refused.code, Some(125), "{refused}");
+    assert!(refused.says("claude has expired and cannot be renewed"), "{refused}");
+    assert!(refused.says("moat grant claude"), "{refused}");
+    assert_eq!(machine.vendor.seen().len(), before, "nobody was asked");
+    // The other credential is not used in its place unless the person says so.
+    let answered = claude(&machine, &["--grant", "anthropic"], &[], "hello").await;
+    assert!(answered.text().contains("hello from the double"), "{answered}");
 }

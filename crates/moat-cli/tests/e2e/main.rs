@@ -11,5 +11,6 @@ mod forge;
 mod github;
 mod isolation;
 mod machine;
+mod mcp;
 mod program;
 mod vendor;
