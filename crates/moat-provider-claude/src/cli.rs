@@ -41,7 +41,7 @@ pub(crate) fn register(command: Command) -> Command {
         Arg::new(PLUGIN_SEED)
             .long("plugin-seed")
             .value_name("DIR")
-            .help("Directory of the host with plugins, which the agent may read"),
+            .help("Directory of the host with plugins, as ~/.claude/plugins is; the agent may read it"),
         switch(NO_HOST_SETTINGS, "no-host-settings")
             .help("Take nothing over from your own Claude Code: no plugins, no instructions"),
         switch(SHARE_IDENTITY, "share-identity")

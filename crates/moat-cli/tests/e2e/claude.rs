@@ -1,6 +1,7 @@
 //! Claude Code in the sandbox, with each kind of credential.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use moat_host::SystemClock;
 use moat_provider_core::Clock;
 use moat_store::{CredentialStore, Expect, FileStore, KeyFile};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::anthropic::{API, Anthropic};
@@ -250,4 +251,58 @@ async fn an_expired_login_starts_nothing_and_says_what_to_do() {
     // The other credential is not used in its place unless the person says so.
     let answered = claude(&machine, &["--grant", "anthropic"], &[], "hello").await;
     assert!(answered.text().contains("hello from the double"), "{answered}");
+}
+
+/// Makes a directory with a plugin of one skill, as Claude Code lays it out when it installs one.
+fn plugin(directory: &Path) {
+    let write = |name: &str, text: String| {
+        let path = directory.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let place = |name: &str| directory.join(name).display().to_string();
+    let when = "2026-01-01T00:00:00.000Z";
+    let known = json!({"market": {
+        "source": {"source": "git", "url": "https://git.test/market.git"},
+        "installLocation": place("marketplaces/market"), "lastUpdated": when,
+    }});
+    write("known_marketplaces.json", known.to_string());
+    let market = json!({"name": "market", "owner": {"name": "o"}, "plugins": [
+        {"name": "greeter", "source": "./greeter", "description": "Greets"},
+    ]});
+    write("marketplaces/market/.claude-plugin/marketplace.json", market.to_string());
+    let installed = json!({"version": 2, "plugins": {"greeter@market": [{
+        "scope": "user", "installPath": place("cache/market/greeter/1.0.0"), "version": "1.0.0",
+        "installedAt": when, "lastUpdated": when,
+    }]}});
+    write("installed_plugins.json", installed.to_string());
+    let manifest = json!({"name": "greeter", "version": "1.0.0", "description": "Greets"});
+    let skill = format!("---\nname: greet\ndescription: {SKILL}\n---\nSay hello.\n");
+    for copy in ["marketplaces/market/greeter", "cache/market/greeter/1.0.0"] {
+        write(&format!("{copy}/.claude-plugin/plugin.json"), manifest.to_string());
+        write(&format!("{copy}/skills/greet/SKILL.md"), skill.clone());
+    }
+}
+
+/// What the model is told of the plugin's skill.
+const SKILL: &str = "Greets whoever knocks at noon";
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
+async fn plugins_of_the_host_are_there_from_the_start_where_they_are_wanted() {
+    let machine = machine().await;
+    let directory = machine.path("claude/plugins");
+    plugin(&directory);
+    let own = machine.moat_home().parent().unwrap().join(".claude/settings.json");
+    std::fs::create_dir_all(own.parent().unwrap()).unwrap();
+    std::fs::write(own, json!({"enabledPlugins": {"greeter@market": true}}).to_string()).unwrap();
+    let seed = ["--plugin-seed", directory.to_str().unwrap()];
+    let is_offered = async |more: &[&str]| {
+        let before = machine.vendor.bodies(API).len();
+        claude(&machine, &["--grant", "claude"], more, "hello").await.text();
+        machine.vendor.bodies(API)[before..].iter().any(|body| body.contains(SKILL))
+    };
+    assert!(is_offered(&seed).await);
+    assert!(!is_offered(&[]).await, "nothing of it is there without the flag");
+    assert!(!is_offered(&[&seed[..], &["--no-host-settings"]].concat()).await, "it is not enabled");
 }
