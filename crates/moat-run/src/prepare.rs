@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -224,10 +225,16 @@ impl Preparation {
                 })
             }
             Place::Host => {
-                let bound = TcpListener::bind(("127.0.0.1", 0)).await;
+                let port = self.request.port.map_or(0, NonZeroU16::get);
+                let bound = TcpListener::bind(("127.0.0.1", port)).await;
                 let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
-                let (address, listener) =
-                    bound.map_err(|error| failed("listen at", Path::new("127.0.0.1"), error))?;
+                let (address, listener) = bound.map_err(|error| {
+                    let at = if port == 0 { String::new() } else { format!(":{port}") };
+                    let message = format!("cannot listen at 127.0.0.1{at}");
+                    RunError::new(RunErrorKind::Io, message)
+                        .with_hint("choose another port, or leave out --port")
+                        .with_source(error)
+                })?;
                 Ok(Entrance {
                     way: Way::Port(address.port()),
                     listener: Listener::Tcp(listener),

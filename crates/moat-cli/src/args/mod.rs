@@ -4,6 +4,7 @@ mod agent;
 mod global;
 mod grant;
 mod network;
+mod proxy;
 mod resume;
 mod run;
 mod simple;
@@ -17,13 +18,14 @@ use moat_provider_core::{Error, ErrorKind, GrantRef, Registry, Result};
 pub(crate) use self::agent::AgentArgs;
 pub(crate) use self::global::Globals;
 pub(crate) use self::grant::{GrantArgs, TokenFrom};
+pub(crate) use self::proxy::{Entrance, Exports, ProxyArgs};
 pub(crate) use self::resume::{Earlier, ResumeArgs};
 pub(crate) use self::run::{
     ConfigUse, EnvSpec, HomeChoice, MountSpec, Publish, RunArgs, SandboxChoice,
 };
 pub(crate) use self::simple::{
-    ExportForm, ImportArgs, ManArgs, ProxyArgs, RevokeArgs, StopArgs, TraceArgs, TrustArgs,
-    VendorRevocation, WhyArgs,
+    ImportArgs, ManArgs, RevokeArgs, StopArgs, Stopping, TraceArgs, TrustArgs, VendorRevocation,
+    WhyArgs,
 };
 use crate::error::Result as CliResult;
 
@@ -36,18 +38,19 @@ pub(crate) enum Invocation {
     GrantProviders,
     GrantTest(GrantRef),
     GrantRefresh(GrantRef),
+    GrantClaim(GrantRef),
     Revoke(RevokeArgs),
     Trust(TrustArgs),
     Why(WhyArgs),
     Trace(TraceArgs),
     Run(Box<RunArgs>),
     Agent(Box<AgentArgs>),
+    Doctor(Vec<String>),
     Resume(ResumeArgs),
-    Runs,
-    Demo,
-    Doctor,
     Proxy(Box<ProxyArgs>),
+    Runs,
     Stop(StopArgs),
+    Demo,
     DemoClient,
     Import(ImportArgs),
     Completions(clap_complete::Shell),
@@ -68,15 +71,15 @@ pub(crate) fn root(registry: &Registry, words: &[OsString]) -> Command {
         .subcommand(grant::command(registry, &words))
         .subcommand(run::command())
         .subcommand(resume::command())
+        .subcommand(proxy::command())
         .subcommand(simple::revoke())
         .subcommand(simple::trust())
         .subcommand(simple::why())
         .subcommand(simple::trace())
         .subcommand(simple::runs())
-        .subcommand(simple::demo())
-        .subcommand(simple::doctor())
-        .subcommand(simple::proxy())
         .subcommand(simple::stop())
+        .subcommand(simple::doctor())
+        .subcommand(simple::demo())
         .subcommand(simple::import())
         .subcommand(simple::completions())
         .subcommand(simple::man())
@@ -102,8 +105,8 @@ pub(crate) fn read(registry: &Registry, matches: &ArgMatches) -> CliResult<Invoc
         "trace" => Invocation::Trace(simple::read_trace(matches)),
         "resume" => Invocation::Resume(resume::read(matches)),
         "runs" => Invocation::Runs,
-        "doctor" => Invocation::Doctor,
-        "proxy" => Invocation::Proxy(Box::new(simple::read_proxy(matches))),
+        "proxy" => Invocation::Proxy(Box::new(proxy::read(matches))),
+        "doctor" => Invocation::Doctor(simple::read_doctor(matches)),
         "stop" => Invocation::Stop(simple::read_stop(matches)?),
         "demo" if matches.get_flag("inside") => Invocation::DemoClient,
         "demo" => Invocation::Demo,
