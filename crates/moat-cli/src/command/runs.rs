@@ -8,7 +8,10 @@ use super::describe::timestamp;
 use super::proxy;
 use crate::app::App;
 use crate::error::{CliError, Result};
-use crate::output::{Table, relative};
+use crate::output::{Table, clipped, relative};
+
+/// The width of a column; agents are started with many flags.
+const COMMAND: usize = 60;
 
 /// Lists the runs, the latest first.
 pub(super) fn runs(app: &App<'_>) -> Result<()> {
@@ -24,7 +27,7 @@ pub(super) fn runs(app: &App<'_>) -> Result<()> {
             &stands(run),
             &relative(run.created_at, now),
             &run.grants.join(", "),
-            &command(run),
+            &clipped(&command(run), COMMAND),
             &run.workspace,
         ]);
     }
