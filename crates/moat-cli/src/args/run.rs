@@ -328,6 +328,13 @@ mod tests {
     }
 
     #[test]
+    fn a_mount_is_kept_with_its_whole_path() {
+        let kept = run(&["--mount", "a:/b:rw", "--grant", "github", "-e", "A=b"]).unwrap().kept;
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(kept, [format!("--mount={}/a:/b:rw", here.display())]);
+    }
+
+    #[test]
     fn every_flag_is_read() {
         let args = run(&[
             "--agent",
