@@ -29,6 +29,7 @@ use crate::request::{Home, Place, RunRequest};
 use crate::rules::{Credentials, RuleBook};
 use crate::run::{Listener, Run, Serving, UpToDate};
 use crate::runner::{Inner, Runner};
+use crate::sandbox::VISITS_SOCKET;
 use crate::spec::{Bind, ContainerSpec, Way};
 use crate::stage::Stage;
 use crate::state::{RunDir, failed, private_dir};
@@ -162,6 +163,9 @@ impl Preparation {
         metadata.agent_state = agent.state;
         if !self.request.command.is_empty() {
             metadata.forget_session();
+        }
+        if let Way::Socket { path, .. } = &spec.way {
+            metadata.visits = Some(path.with_file_name(VISITS_SOCKET));
         }
         metadata.write(self.dir.path())?;
 

@@ -24,8 +24,8 @@ pub(crate) use self::run::{
     ConfigUse, EnvSpec, HomeChoice, MountSpec, Publish, RunArgs, SandboxChoice,
 };
 pub(crate) use self::simple::{
-    ImportArgs, ManArgs, RevokeArgs, StopArgs, Stopping, TraceArgs, TrustArgs, VendorRevocation,
-    WhyArgs,
+    ImportArgs, ManArgs, RevokeArgs, ShellArgs, StopArgs, Stopping, TraceArgs, TrustArgs,
+    VendorRevocation, WhyArgs,
 };
 use crate::error::Result as CliResult;
 
@@ -49,6 +49,7 @@ pub(crate) enum Invocation {
     Resume(ResumeArgs),
     Proxy(Box<ProxyArgs>),
     Runs,
+    Shell(ShellArgs),
     Stop(StopArgs),
     Demo,
     DemoClient,
@@ -77,6 +78,7 @@ pub(crate) fn root(registry: &Registry, words: &[OsString]) -> Command {
         .subcommand(simple::why())
         .subcommand(simple::trace())
         .subcommand(simple::runs())
+        .subcommand(simple::shell())
         .subcommand(simple::stop())
         .subcommand(simple::doctor())
         .subcommand(simple::demo())
@@ -107,6 +109,7 @@ pub(crate) fn read(registry: &Registry, matches: &ArgMatches) -> CliResult<Invoc
         "runs" => Invocation::Runs,
         "proxy" => Invocation::Proxy(Box::new(proxy::read(matches))),
         "doctor" => Invocation::Doctor(simple::read_doctor(matches)),
+        "shell" => Invocation::Shell(simple::read_shell_of(matches)),
         "stop" => Invocation::Stop(simple::read_stop(matches)?),
         "demo" if matches.get_flag("inside") => Invocation::DemoClient,
         "demo" => Invocation::Demo,

@@ -57,6 +57,15 @@ pub(crate) struct TraceArgs {
     pub(crate) last: Option<usize>,
 }
 
+/// `moat shell`.
+#[derive(Debug)]
+pub(crate) struct ShellArgs {
+    /// The latest one that runs without this.
+    pub(crate) run: Option<RunId>,
+    /// The person's shell without this.
+    pub(crate) command: Vec<String>,
+}
+
 /// `moat stop`.
 #[derive(Debug)]
 pub(crate) struct StopArgs {
@@ -219,6 +228,35 @@ pub(super) fn doctor() -> Command {
 
 pub(super) fn read_doctor(matches: &ArgMatches) -> Vec<String> {
     matches.get_many("provider").unwrap_or_default().cloned().collect()
+}
+
+pub(super) fn shell() -> Command {
+    Command::new("shell")
+        .about("Starts a shell in the sandbox of a run, beside its command")
+        .long_about(
+            "Starts a shell in the sandbox of a run, beside its command, with the same variables, \
+             files and grants. It ends with the run.",
+        )
+        .arg(
+            Arg::new("run")
+                .value_name("RUN")
+                .value_parser(value_parser!(RunId))
+                .help("The run, or the beginning of its id; the latest that runs without this"),
+        )
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .last(true)
+                .num_args(0..)
+                .help("What to start instead of a shell"),
+        )
+}
+
+pub(super) fn read_shell_of(matches: &ArgMatches) -> ShellArgs {
+    ShellArgs {
+        run: matches.get_one("run").cloned(),
+        command: matches.get_many("command").unwrap_or_default().cloned().collect(),
+    }
 }
 
 pub(super) fn stop() -> Command {

@@ -17,6 +17,7 @@ mod resume;
 mod revoke;
 mod run;
 mod runs;
+mod shell;
 mod show;
 mod stop;
 mod test;
@@ -53,6 +54,7 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::Proxy(args) => return proxy::proxy(app, *args).await,
         Invocation::Doctor(named) => return doctor::doctor(app, &named).await,
         Invocation::Runs => runs::runs(app)?,
+        Invocation::Shell(args) => return shell::shell(app, &args).await,
         Invocation::Stop(args) => stop::stop(app, &args).await?,
         Invocation::Demo => return demo::demo(app).await,
         Invocation::DemoClient => demo::client(app).await?,

@@ -71,6 +71,16 @@ pub(super) fn find(app: &App<'_>, state: &StateDir, wanted: Option<&RunId>) -> R
     }
 }
 
+/// Returns the latest run whose process lives.
+pub(super) fn latest_alive(app: &App<'_>, state: &StateDir) -> Result<RunId> {
+    for run in all(app, state)? {
+        if run.state == RunState::Running && state.is_alive(&run.id)? {
+            return Ok(run.id);
+        }
+    }
+    Err(CliError::new("nothing runs").with_hint("moat run -- COMMAND"))
+}
+
 fn command(run: &RunMetadata) -> String {
     match &run.agent {
         Some(agent) if run.command.is_empty() => agent.clone(),

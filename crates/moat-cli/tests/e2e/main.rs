@@ -13,4 +13,5 @@ mod isolation;
 mod machine;
 mod mcp;
 mod program;
+mod shell;
 mod vendor;

@@ -1,11 +1,13 @@
 //! Ending runs.
 
 use std::fs;
+use std::io::Read;
 
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::proxy::Serving;
-use crate::support::Moat;
+use crate::support::{Ended, Moat};
 
 fn state(moat: &Moat, run: &str) -> String {
     let runs = moat.run(&["runs", "--json"]).succeeded().json();
@@ -76,4 +78,22 @@ fn a_run_has_to_be_named() {
     let moat = Moat::new();
     moat.run(&["stop"]).failed(2, &["<RUN>"]);
     moat.run(&["stop", "run-x"]).failed(1, &["there is no run run-x", "moat runs"]);
+}
+
+#[test]
+fn a_command_without_a_sandbox_ends_with_its_run() {
+    let moat = Moat::new();
+    let script = "trap 'echo asked; exit 9' TERM; echo here; while :; do sleep 0.05; done";
+    let mut run = moat.start(&["run", "--sandbox", "none", "--", "sh", "-c", script]);
+    let mut said = [0; 5];
+    run.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+    let id = moat.run(&["runs", "--json"]).json()["runs"][0]["id"].as_str().unwrap().to_owned();
+    moat.run(&["stop", &id]).succeeded();
+    let ended = Ended::of(run);
+    assert_eq!((ended.code, &*ended.stdout), (9, "asked\n"), "{}", ended.stderr);
+    let runs = moat.run(&["runs", "--json"]).json();
+    assert_eq!(
+        (&runs["runs"][0]["state"], &runs["runs"][0]["exit_code"]),
+        (&json!("stopped"), &json!(9))
+    );
 }

@@ -17,7 +17,7 @@ use crate::error::{CliError, Code, Result};
 use crate::output::line;
 
 /// The exit code of a run that never began; what runners of containers use.
-const FAILED: u8 = 125;
+pub(in crate::command) const FAILED: u8 = 125;
 
 /// Runs a command, which may be an agent's own.
 pub(super) async fn run(app: &App<'_>, args: RunArgs) -> Result<Code> {
