@@ -14,4 +14,5 @@ mod machine;
 mod mcp;
 mod program;
 mod shell;
+mod sockets;
 mod vendor;

@@ -14,7 +14,7 @@ use moat_provider_core::{BoxFuture, RunId};
 use tokio::task::spawn_blocking;
 
 use self::arguments::Container;
-use super::running::Remote;
+use super::running::{Heard, Remote};
 use super::{Limits, Missing, Running, Sandbox, Signal, WayKind};
 use super::{binds, process, publish, streams};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
@@ -273,15 +273,19 @@ async fn start(engine: Engine, spec: ContainerSpec) -> Result<Running> {
     let Ready { command, streams, publish, remote } = ready.map_err(io_failed)??;
     // The container outlives its client: this connection is how the bridge sees the host's end.
     let task = publish::serve(&publish, &ports).await?;
+    let hear = |which: &[Signal]| match stdio {
+        Stdio::Inherit => Heard::of(which).map_err(io_failed),
+        Stdio::Captured => Heard::of(&[]).map_err(io_failed),
+    };
+    // The client gets keys of the terminal itself, and passes those signals on.
+    let passed = hear(&[Signal::Terminate, Signal::Hangup])?;
+    let survived = hear(&[Signal::Interrupt, Signal::Quit])?;
     let process = process::start(command, None).await.map_err(io_failed)?;
     let mut running = Running::new(process).task(task).remote(remote).refused_by(REFUSED);
     if let Some(streams) = streams {
         running = running.streams(streams.begin().map_err(io_failed)?);
     }
-    if stdio == Stdio::Inherit {
-        // The client gets keys of the terminal itself, and passes those signals on.
-        running = running.pass_signals(&[Signal::Terminate, Signal::Hangup]).map_err(io_failed)?;
-    }
+    running = running.pass_signals(passed).survive_signals(survived);
     Ok(running)
 }
 
