@@ -1,5 +1,6 @@
 //! `moat resume`: the conversation of an earlier run, in a new one.
 
+use std::fs;
 use std::path::Path;
 
 use moat_run::{RunMetadata, StateDir};
@@ -30,6 +31,10 @@ async fn go_on(app: &App<'_>, args: ResumeArgs) -> Result<Code> {
         return Err(CliError::new(format!("{} is still running", earlier.id))
             .with_hint(format!("moat stop {}", earlier.id)));
     }
+    if !has_conversation(&state, &earlier) {
+        return Err(CliError::new(format!("nothing was said in {}", earlier.id))
+            .with_hint(format!("moat {} --continue", line(agent))));
+    }
     let (profile, flags) = apart(&earlier.options);
     let app = App {
         registry: app.registry.clone(),
@@ -57,7 +62,7 @@ fn named(run: RunMetadata, workspace: &Path) -> Result<RunMetadata> {
 /// Returns the latest run of a workspace that has ended and has a conversation.
 fn latest(app: &App<'_>, state: &StateDir, workspace: &Path) -> Result<RunMetadata> {
     for run in runs::all(app, state)? {
-        let is_ours = Path::new(&run.workspace) == workspace && run.session().is_some();
+        let is_ours = Path::new(&run.workspace) == workspace && has_conversation(state, &run);
         if is_ours && !state.is_alive(&run.id)? {
             return Ok(run);
         }
@@ -65,6 +70,38 @@ fn latest(app: &App<'_>, state: &StateDir, workspace: &Path) -> Result<RunMetada
     let workspace = line(&workspace.display().to_string());
     Err(CliError::new(format!("no run in {workspace} has left a conversation"))
         .with_hint("moat runs"))
+}
+
+/// Whether something was said in a run, as far as that can be seen: its conversation has an id, and
+/// what the host keeps of conversations in the workspace, if that is anything, has that id among it.
+pub(super) fn has_conversation(state: &StateDir, run: &RunMetadata) -> bool {
+    let (Some(agent), Some(session)) = (&run.agent, run.session()) else { return false };
+    // The name that `moat_agent::SessionStore` gives to it.
+    let kept = state.of_workspace(Path::new(&run.workspace), &format!("{agent}-sessions"));
+    let mut names = kept.map(|kept| names(&kept)).unwrap_or_default().into_iter().peekable();
+    names.peek().is_none() || names.any(|name| name.contains(session))
+}
+
+/// Returns the names of the files in a directory and below. The sandbox writes there, so links are
+/// not followed and nothing is opened but directories, up to a bound (law L17).
+fn names(directory: &Path) -> Vec<String> {
+    const DEEPEST: usize = 3;
+    const MOST: usize = 100_000;
+    let (mut found, mut directories) = (Vec::new(), vec![(directory.to_owned(), 1)]);
+    while let Some((directory, depth)) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if !is_directory {
+                found.push(entry.file_name().to_string_lossy().into_owned());
+            } else if depth < DEEPEST {
+                directories.push((entry.path(), depth + 1));
+            }
+            if found.len() + directories.len() >= MOST {
+                return found;
+            }
+        }
+    }
+    found
 }
 
 /// Returns the agent of a run and the id of its conversation.

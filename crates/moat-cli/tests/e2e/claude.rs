@@ -138,8 +138,8 @@ async fn a_run_is_resumed_with_its_conversation_grants_and_flags() {
     assert!(blocked.says("403") && !blocked.says("authorization:"), "{blocked}");
     assert!(machine.vendor.bodies(OTHER).is_empty(), "{blocked}");
 
-    let refused = resume(&["run-0", "--headless", "--", "hello"]).await;
-    assert!(refused.code == Some(125) && refused.says("there is no run run-0"), "{refused}");
+    let refused = resume(&["run-x", "--headless", "--", "hello"]).await;
+    assert!(refused.code == Some(125) && refused.says("there is no run run-x"), "{refused}");
 }
 
 #[tokio::test]

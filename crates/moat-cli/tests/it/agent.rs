@@ -26,6 +26,19 @@ impl Vendor for Api {
     }
 }
 
+/// Prints its arguments, and keeps the conversation where something is said.
+const AGENT: &str = r#"#!/bin/sh
+printf '<%s>\n' "$@" "GREETING=$GREETING"
+for word; do
+    case $word in
+        --session-id=*) id=${word#*=} ;;
+        --) mkdir -p ~/.claude/projects/here && : > ~/.claude/projects/here/"$id".jsonl ;;
+    esac
+done
+grep -A3 mcpServers ~/.claude.json
+:
+"#;
+
 /// A person with a key, for whom the agent is a program that prints its arguments.
 pub(crate) struct Person {
     pub(crate) moat: Moat,
@@ -42,7 +55,7 @@ impl Person {
         let bin = moat.path("bin");
         fs::create_dir(&bin).unwrap();
         let agent = bin.join("claude");
-        fs::write(&agent, "#!/bin/sh\nprintf '<%s>\\n' \"$@\" \"GREETING=$GREETING\"\ngrep -A3 mcpServers ~/.claude.json\n:\n").unwrap();
+        fs::write(&agent, AGENT).unwrap();
         fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
         let port = double.address().port();
         let moat = moat

@@ -71,6 +71,19 @@ fn a_run_goes_on_with_its_profile() {
 }
 
 #[test]
+fn a_run_in_which_nothing_was_said_is_not_gone_on_with() {
+    let person = Person::new();
+    person.start(&["hello"]);
+    let session = person.runs()[0]["session"].as_str().unwrap().to_owned();
+    let silent = person.start(&[]);
+    assert!(!silent.stderr.contains("To go on"), "{}", silent.stderr);
+    let id = person.runs()[0]["id"].as_str().unwrap().to_owned();
+    person.moat.run(&["resume", &id]).failed(125, &["nothing was said", "moat claude --continue"]);
+    let resumed = person.moat.run(&["resume"]).succeeded();
+    assert!(resumed.stdout.contains(&format!("<--resume={session}>")), "{}", resumed.stdout);
+}
+
+#[test]
 fn what_cannot_go_on_says_why() {
     let person = Person::new();
     let resume = |words: &[&str]| person.moat.run(&[&["resume"], words].concat());

@@ -6,11 +6,12 @@ mod wanted;
 
 use moat_provider_core::{Answer, GrantRef};
 use moat_run::sandbox::{Running, Sandbox};
-use moat_run::{Run, RunError, RunRequest, Runner, Stopped};
+use moat_run::{Run, RunError, RunRequest, Runner, StateDir, Stopped};
 
 pub(in crate::command) use self::place::{IMAGE, bubblewrap, engine, runner};
 use self::wanted::Wanted;
 use super::grant;
+use super::resume::has_conversation;
 use crate::app::App;
 use crate::args::{AgentArgs, GrantArgs, RunArgs, TokenFrom};
 use crate::error::{CliError, Code, Result};
@@ -66,7 +67,8 @@ async fn start(app: &App<'_>, wanted: Wanted) -> Result<Code> {
     tell(app, &run);
     let (code, stopped) = finish(app, run, &*sandbox).await?;
     report(app, &stopped);
-    if is_dialogue && stopped.metadata.session().is_some() {
+    let state = StateDir::new(app.system.home()?);
+    if is_dialogue && has_conversation(&state, &stopped.metadata) {
         app.output.note(&format!("To go on: moat resume {}", stopped.metadata.id));
     }
     Ok(Code::Passed(u8::try_from(code).unwrap_or(FAILED)))
