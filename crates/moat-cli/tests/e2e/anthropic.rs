@@ -41,6 +41,17 @@ impl Anthropic {
         }
     }
 
+    /// Returns the file of a login with the subscription, as Claude Code keeps it.
+    pub(crate) fn login(&self) -> String {
+        const LATER: i64 = 4_102_444_800_000;
+        let scopes = ["user:inference", "user:profile"];
+        json!({"claudeAiOauth": {
+            "accessToken": self.subscription.text(), "refreshToken": "unused",
+            "expiresAt": LATER, "scopes": scopes, "subscriptionType": "pro",
+        }})
+        .to_string()
+    }
+
     /// Grants both credentials.
     pub(crate) async fn grant(&self, machine: &Machine) {
         machine.grant("claude", "CLAUDE_CODE_OAUTH_TOKEN", &self.subscription).await;

@@ -230,27 +230,51 @@ async fn a_long_answer_arrives_part_by_part() {
     assert!(machine.vendor.asked("subscription") > 0, "{:?}", machine.vendor.seen());
 }
 
-#[tokio::test]
-#[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
-async fn an_expired_login_starts_nothing_and_says_what_to_do() {
-    let machine = machine().await;
-    // Nobody waits for a year: the record is aged.
+/// Lets the grant of the subscription expire: nobody waits for that.
+async fn age(machine: &Machine) {
     let home = machine.moat_home();
     let store = FileStore::builder(&home).key_source(Arc::new(KeyFile::in_home(&home))).build();
-    let key = "claude".parse().unwrap();
-    let stored = store.load(&key).await.unwrap();
+    let stored = store.load(&"claude".parse().unwrap()).await.unwrap();
     let past = SystemClock.now() - Duration::from_secs(3600);
     let aged = stored.credential.renew().expires_at(past).build();
     store.save(&aged, Expect::Generation(stored.generation)).await.unwrap();
-    let before = machine.vendor.seen().len();
-    let refused = claude(&machine, &[], &[], "hello").await;
-    assert_eq!(refused.code, Some(125), "{refused}");
-    assert!(refused.says("claude has expired and cannot be renewed"), "{refused}");
-    assert!(refused.says("moat grant claude"), "{refused}");
-    assert_eq!(machine.vendor.seen().len(), before, "nobody was asked");
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
+async fn an_expired_login_starts_nothing_and_says_what_to_do() {
+    let anthropic = Arc::new(Anthropic::new());
+    let machine = with(&anthropic).await;
+    let refused = async || {
+        age(&machine).await;
+        let before = machine.vendor.seen().len();
+        let refused = claude(&machine, &[], &[], "hello").await;
+        assert_eq!(refused.code, Some(125), "{refused}");
+        assert_eq!(machine.vendor.seen().len(), before, "nobody was asked");
+        refused
+    };
+    let own = refused().await;
+    assert!(own.says("claude has expired and cannot be renewed"), "{own}");
+    assert!(own.says("moat grant claude"), "{own}");
     // The other credential is not used in its place unless the person says so.
     let answered = claude(&machine, &["--grant", "anthropic"], &[], "hello").await;
     assert!(answered.text().contains("hello from the double"), "{answered}");
+
+    // A login that belongs to the person's own Claude Code.
+    let file = machine.moat_home().parent().unwrap().join(".claude/.credentials.json");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, anthropic.login()).unwrap();
+    let granted = machine.moat().args(["grant", "claude", "--source", "import"]).run().await;
+    granted.text();
+    machine.checked(&granted);
+    let answered = claude(&machine, &["--grant", "claude"], &[], "hello").await;
+    assert!(answered.text().contains("hello from the double"), "{answered}");
+    let copied = refused().await;
+    assert!(
+        copied.says("a copy of a login that Claude Code refreshes and has expired"),
+        "{copied}"
+    );
+    assert!(copied.says("moat grant claude"), "{copied}");
 }
 
 /// Makes a directory with a plugin of one skill, as Claude Code lays it out when it installs one.
