@@ -11,6 +11,7 @@ mod forge;
 mod github;
 mod isolation;
 mod machine;
+mod mcp;
 mod podman;
 mod program;
 mod shell;
