@@ -295,3 +295,14 @@ async fn there_are_no_keys_of_the_machine() {
     let refused = account.run(GRANT, &["sh", "-c", ask]).await;
     assert!(refused.says("metadata-address") && refused.text().ends_with("none"), "{refused}");
 }
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and curl; run cargo xtask e2e"]
+async fn curl_signs_too() {
+    let account = Account::granted(&[]).await;
+    let done = account.run(GRANT, &["sh", &program("client_curl.sh")]).await;
+    let works = "put 200\nget all is well 200\nencoded 200\nget encoded all is well 200\nlist 1\n\
+                 plus 200\nitem {} 200\nevents 1\ntwice 1";
+    assert_eq!(done.text(), works, "{:?}", account.amazon.take_refused());
+    assert_eq!(account.calls().len(), 9);
+}
