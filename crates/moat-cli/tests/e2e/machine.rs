@@ -78,7 +78,12 @@ impl Machine {
 
     /// Returns the command, as a person has it in a shell.
     pub(crate) fn moat(&self) -> Program {
-        Program::new(env!("CARGO_BIN_EXE_moat"))
+        self.with_state(Program::new(env!("CARGO_BIN_EXE_moat")))
+    }
+
+    /// Gives a program that starts the command what the command needs.
+    pub(crate) fn with_state(&self, program: Program) -> Program {
+        program
             .directory(&self.workspace())
             .env("HOME", self.directory.path().join("home"))
             .env("MOAT_HOME", self.moat_home())

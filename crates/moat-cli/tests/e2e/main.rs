@@ -13,4 +13,6 @@ mod github;
 mod isolation;
 mod machine;
 mod program;
+mod shell;
+mod sockets;
 mod vendor;

@@ -1,10 +1,12 @@
 //! No sandbox at all, for debugging.
 
+use std::io::IsTerminal;
 use std::process::Command;
 
 use moat_provider_core::BoxFuture;
 
-use super::{Missing, Running, Sandbox, WayKind, process, streams};
+use super::running::Heard;
+use super::{Missing, Running, Sandbox, Signal, WayKind, process, streams};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
 
 /// What a person is told who runs without a sandbox.
@@ -78,13 +80,35 @@ async fn start(spec: &ContainerSpec) -> Result<Running> {
             .with_source(error)
     };
     let prepared = match spec.stdio {
-        Stdio::Captured => Some(streams::prepare(spec.stdio, &mut command).map_err(failed)?),
-        // It is the person's own command on their own terminal, which signals it itself.
+        Stdio::Captured => {
+            let (standard, prepared) = streams::prepare(spec.stdio).map_err(failed)?;
+            standard.give_to(&mut command);
+            Some(prepared)
+        }
+        // It is the person's own command on their own terminal.
         Stdio::Inherit => None,
+    };
+    let heard = match spec.stdio {
+        Stdio::Captured => None,
+        Stdio::Inherit => Some(hear().map_err(failed)?),
     };
     let mut running = Running::new(process::start(command, None).await.map_err(failed)?);
     if let Some(prepared) = prepared {
         running = running.streams(prepared.begin().map_err(failed)?);
     }
+    if let Some((passed, survived)) = heard {
+        running = running.pass_signals(passed).survive_signals(survived);
+    }
     Ok(running)
+}
+
+/// Returns the signals that the command would not get otherwise, and those that it gets by itself:
+/// the keys of a terminal. This process only has to survive these, to come to its end behind the
+/// command.
+fn hear() -> std::io::Result<(Heard, Heard)> {
+    let (keys, others) = ([Signal::Interrupt, Signal::Quit], [Signal::Terminate, Signal::Hangup]);
+    match std::io::stdin().is_terminal() {
+        true => Ok((Heard::of(&others)?, Heard::of(&keys)?)),
+        false => Ok((Heard::of(&[keys, others].concat())?, Heard::of(&[])?)),
+    }
 }
