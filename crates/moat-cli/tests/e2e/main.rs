@@ -12,6 +12,7 @@ mod forge;
 mod github;
 mod isolation;
 mod machine;
+mod podman;
 mod program;
 mod shell;
 mod sockets;
