@@ -191,7 +191,7 @@ async fn chunks_are_signed_anew_one_by_one() {
 }
 
 /// The most memory that the host's process may ever have taken; what it passes on is a gibibyte.
-const MOST_MEMORY: u64 = 128 << 20;
+const MOST_MEMORY: u64 = 64 << 20;
 
 #[tokio::test]
 #[ignore = "needs bubblewrap and boto3; run cargo xtask e2e"]
