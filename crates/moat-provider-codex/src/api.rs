@@ -118,23 +118,48 @@ pub(crate) async fn who_am_i(cx: &HostContext, token: &Secret) -> Result<WhoAmI>
     }
 }
 
-/// Asks whether a login is accepted.
+/// Asks whether a login is accepted, and returns the host that the vendor has for the account's
+/// workspace.
 ///
 /// # Errors
 ///
 /// Those of [`who_am_i`].
-pub(crate) async fn check_login(cx: &HostContext, token: &Secret, account: &str) -> Result<()> {
-    let account = HeaderValue::from_str(account).map_err(|_| unreadable(LOGIN_HOST))?;
+pub(crate) async fn check_login(
+    cx: &HostContext,
+    token: &Secret,
+    account: &str,
+) -> Result<Option<String>> {
+    let id = HeaderValue::from_str(account).map_err(|_| unreadable(LOGIN_HOST))?;
     let request = Request::get(format!("https://{CHATGPT_HOST}{ACCOUNTS}"))
         .header(AUTHORIZATION, HeaderTemplate::Bearer.render(token)?)
-        .header(ACCOUNT_ID, account)
+        .header(ACCOUNT_ID, id)
         .body(Bytes::new());
     let response = send(cx, CHATGPT_HOST, request).await?;
     match response.status().as_u16() {
-        200 if json(&response).is_object() => Ok(()),
-        200 => Err(unreadable(CHATGPT_HOST)),
+        200 => match json(&response) {
+            body if body["accounts"].is_array() || body["accounts"].is_object() => {
+                Ok(backend_of(&body, account))
+            }
+            _ => Err(unreadable(CHATGPT_HOST)),
+        },
         _ => Err(not_accepted(cx, CHATGPT_HOST, &response)),
     }
+}
+
+fn backend_of(body: &Value, account: &str) -> Option<String> {
+    let accounts = body["accounts"].as_array()?;
+    let own = accounts.iter().find(|entry| entry["id"] == account)?;
+    let origin = own["workspace_backend_origin"].as_str()?;
+    let host = origin.trim_end_matches('/').strip_prefix("https://")?.to_ascii_lowercase();
+    is_backend(&host).then_some(host)
+}
+
+/// Whether a host is one of the vendor's: nothing else that an answer names gets a token.
+pub(crate) fn is_backend(host: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+    let of_vendor = [".chatgpt.com", ".openai.com"].iter().any(|suffix| host.ends_with(suffix));
+    (host == CHATGPT_HOST || of_vendor) && host.len() <= 253 && host.bytes().all(plain)
 }
 
 fn not_accepted(cx: &HostContext, host: &str, response: &Response<Bytes>) -> Error {

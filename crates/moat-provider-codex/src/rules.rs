@@ -4,13 +4,16 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use moat_provider_core::{
     AnswerRewrite, CannedAnswer, Companion, CredentialInfo, CredentialRule, Error, Fill,
-    HeaderTemplate, LocalAnswer, PathPattern, ProxyConfigurer, ProxyRules, Result, RunContext,
-    SecretRef, Target,
+    HeaderTemplate, LocalAnswer, PathPattern, ProxyConfigurer, Result, RunContext, SecretRef,
+    Target,
 };
 use serde_json::json;
 
-use crate::api::{ACCOUNT_ID, ACCOUNTS, API_HOST, CHATGPT_HOST, LOGIN_HOST, ORGANIZATION, PROJECT};
-use crate::grant::{ACCOUNT, ORGANIZATION_ID, PROJECT_ID};
+use crate::api::{
+    ACCOUNT_ID, ACCOUNTS, API_HOST, CHATGPT_HOST, LOGIN_HOST, ORGANIZATION, PROJECT, is_backend,
+};
+use crate::grant::{ACCOUNT, BACKEND, ORGANIZATION_ID, PROJECT_ID};
+use crate::refresh;
 use crate::token::{CODEX, Kind, OPENAI};
 
 const GET: &[Method] = &[Method::GET];
@@ -28,6 +31,8 @@ use Extent::{Exact, Under};
 
 /// Where Codex talks to a model, on a ChatGPT account.
 const CHATGPT_RESPONSES: &str = "/backend-api/codex/responses";
+/// Where Codex asks which models there are.
+const MODELS: &str = "/backend-api/codex/models";
 /// Where everybody talks to a model, with a key.
 const RESPONSES: &str = "/v1/responses";
 
@@ -37,7 +42,7 @@ const RESPONSES: &str = "/v1/responses";
 /// Source: Codex 0.169.0 on the wire, and the paths that it names.
 const OF_LOGINS: &[Row] = &[
     (EVERY, CHATGPT_RESPONSES, Under),
-    (GET, "/backend-api/codex/models", Exact),
+    (GET, MODELS, Exact),
     (EVERY, "/backend-api/codex/images", Under),
     (EVERY, "/backend-api/codex/alpha/search", Exact),
     (EVERY, "/backend-api/codex/memories/trace_summarize", Exact),
@@ -89,13 +94,21 @@ pub(crate) fn configure(
         Kind::ChatGpt => (CHATGPT_HOST, OF_LOGINS),
         Kind::ApiKey => (API_HOST, OF_KEYS),
     };
-    for row in rows {
-        proxy.credential(credential(target(host, row)?, kind, info, run)?);
+    for host in [host].into_iter().chain(backend_of(info)) {
+        for row in rows {
+            proxy.credential(credential(target(host, row)?, kind, info, run)?);
+        }
     }
     if kind == Kind::ChatGpt {
         token_endpoint(info, run)?.into_iter().for_each(|answer| proxy.answer(answer));
     }
     Ok(())
+}
+
+/// Returns the host that the vendor has for the account's workspace, if it is one of its own: Codex
+/// goes where the vendor says (0.169.0), which for some workspaces is on another continent.
+pub(crate) fn backend_of(info: &CredentialInfo) -> Option<&str> {
+    info.metadata(BACKEND).filter(|host| *host != CHATGPT_HOST && is_backend(host))
 }
 
 fn target(host: &str, (methods, path, extent): &Row) -> Result<Target> {
@@ -117,7 +130,7 @@ fn credential(
     run: &RunContext,
 ) -> Result<CredentialRule> {
     let serves = |path| target.path_pattern().matches(path);
-    let path = [RESPONSES, CHATGPT_RESPONSES].into_iter().find(|path| serves(path));
+    let path = [RESPONSES, CHATGPT_RESPONSES, MODELS].into_iter().find(|path| serves(path));
     let fill = match kind {
         Kind::ApiKey => Fill::EmptyOrPlaceholder,
         Kind::ChatGpt => Fill::PlaceholderOnly,
@@ -153,8 +166,12 @@ pub(crate) fn whose(kind: Kind, info: &CredentialInfo) -> Result<Vec<(HeaderName
     headers.collect()
 }
 
-/// Says what to do about a credential that the vendor does not accept any more: Codex shows what
-/// the answer says, and the host has seen the vendor's own before.
+/// Says what to do about a credential that the vendor does not accept any more.
+///
+/// Codex shows what the answer says, and what it does next hangs on the status (0.169.0). To a 401 it
+/// tries again for some seconds: time for the host, which has seen the vendor's own answer, to renew
+/// a login. A 400 ends it at once, where nothing can be renewed. What it asks before the model it
+/// asks about the account, and shows none of that answer: the list of models is where it shows one.
 fn said_of_401(info: &CredentialInfo, path: &str) -> Result<Companion> {
     let grant = info.key();
     let message = format!(
@@ -168,7 +185,11 @@ fn said_of_401(info: &CredentialInfo, path: &str) -> Result<Companion> {
         "code": "invalid_api_key",
     });
     let body = json!({ "error": error }).to_string();
-    let answer = CannedAnswer::json(StatusCode::UNAUTHORIZED, body);
+    let status = match path == MODELS || refresh::is_possible(info) {
+        true => StatusCode::UNAUTHORIZED,
+        false => StatusCode::BAD_REQUEST,
+    };
+    let answer = CannedAnswer::json(status, body);
     let path = PathPattern::under(path)?;
     Ok(Companion::RewriteAnswer(AnswerRewrite::new(path, StatusCode::UNAUTHORIZED, answer)))
 }
@@ -192,21 +213,33 @@ fn token_endpoint(info: &CredentialInfo, run: &RunContext) -> Result<[LocalAnswe
     Ok([answer("/oauth/token", tokens.to_string())?, answer("/oauth/revoke", "{}".to_owned())?])
 }
 
+/// Answers what Codex with a key asks a host that has no use for a key: which models a ChatGPT account
+/// has. It takes an empty list for "what I know myself"; refused, it asks for ten seconds (0.169.0).
+pub(crate) fn no_models() -> Result<LocalAnswer> {
+    let target = Target::host(CHATGPT_HOST)?.exact(MODELS)?.methods([Method::GET])?;
+    let answer = CannedAnswer::json(StatusCode::OK, r#"{"models":[]}"#);
+    Ok(LocalAnswer::new(OPENAI.clone(), target, answer))
+}
+
 /// Lets Codex leave WebSocket at once: it takes this status for an answer, and any other for a
 /// reason to try again six times (0.169.0).
 ///
 /// Without an upgrade these requests mean nothing to the vendor.
-pub(crate) fn without_websocket(run: &RunContext) -> Result<ProxyRules> {
-    let mut rules = ProxyRules::default();
+pub(crate) fn without_websocket(run: &RunContext) -> Result<Vec<LocalAnswer>> {
+    let mut answers = Vec::new();
     for (kind, owner, host, path) in [
         (Kind::ChatGpt, &CODEX, CHATGPT_HOST, CHATGPT_RESPONSES),
         (Kind::ApiKey, &OPENAI, API_HOST, RESPONSES),
     ] {
         if kind.grant_of(run).is_some() {
-            let target = Target::host(host)?.exact(path)?.methods([Method::GET])?;
-            let answer = CannedAnswer::new(StatusCode::UPGRADE_REQUIRED);
-            rules.answer(LocalAnswer::new(owner.clone(), target, answer));
+            let backend = Kind::ChatGpt.grant_of(run).and_then(backend_of);
+            let backend = backend.filter(|_| kind == Kind::ChatGpt);
+            for host in [host].into_iter().chain(backend) {
+                let target = Target::host(host)?.exact(path)?.methods([Method::GET])?;
+                let answer = CannedAnswer::new(StatusCode::UPGRADE_REQUIRED);
+                answers.push(LocalAnswer::new(owner.clone(), target, answer));
+            }
         }
     }
-    Ok(rules)
+    Ok(answers)
 }

@@ -6,11 +6,11 @@ mod host;
 
 use moat_agent::{Backends, SessionStore, instructions};
 use moat_provider_core::{
-    ContainerConfig, CredentialKey, HostContext, PrepareOpts, Result, StagedFile,
+    ContainerConfig, CredentialKey, HostContext, PrepareOpts, ProxyConfigurer, Result, StagedFile,
 };
 
 pub(crate) use self::command::command;
-use crate::container::{DIRECTORY, key_file};
+use crate::container::{DIRECTORY, is_key_used, key_file};
 use crate::rules;
 use crate::token::{CODEX, OPENAI};
 
@@ -95,7 +95,10 @@ pub(crate) async fn prepare(
     }
     prepared.mounts.push(options.sessions.mount(&CODEX, directory.join("sessions")?)?);
     if options.transport == Transport::Http {
-        prepared.rules = rules::without_websocket(run)?;
+        rules::without_websocket(run)?.into_iter().for_each(|answer| prepared.rules.answer(answer));
+    }
+    if is_key_used(run) {
+        prepared.rules.answer(rules::no_models()?);
     }
     Ok(prepared)
 }

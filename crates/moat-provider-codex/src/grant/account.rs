@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::import::{self, Import};
 use super::{
-    ACCOUNT, FROM_DEVICE, FROM_ENVIRONMENT, FROM_IMPORT, FROM_PERSON, PLAN, SOURCE, tell,
+    ACCOUNT, BACKEND, FROM_DEVICE, FROM_ENVIRONMENT, FROM_IMPORT, FROM_PERSON, PLAN, SOURCE, tell,
     unattended, unset, variable,
 };
 use crate::token::{check_access_token, check_one_word, rejoined};
@@ -60,13 +60,17 @@ pub(crate) async fn grant(cx: &GrantContext, request: &GrantRequest) -> Result<C
             None => choose(cx).await?,
         },
     };
+    // The last question of each way: whether Codex may be used, and where.
+    let backend = api::check_login(cx.host(), &found.token, &found.account).await?;
     let now = cx.host().clock().now();
     let mut builder = Credential::builder(request.key().clone(), found.token, now)
         .expires_at(found.expires_at)
         .metadata(Credential::TOKEN_SOURCE, found.source)
         .metadata(ACCOUNT, found.account);
-    if let Some(plan) = found.plan {
-        builder = builder.metadata(PLAN, plan);
+    for (entry, value) in [(PLAN, found.plan), (BACKEND, backend)] {
+        if let Some(value) = value {
+            builder = builder.metadata(entry, value);
+        }
     }
     if let Some(refresh) = found.refresh {
         builder = builder.secret(SecretName::REFRESH_TOKEN, refresh);
@@ -166,7 +170,6 @@ async fn take_over(cx: &GrantContext, login: Import) -> Result<Found> {
                       renewed: moat grant codex --source device";
         tell(cx, &format!("This login ends in {left}, and {advice}")).await;
     }
-    api::check_login(cx.host(), &login.token, &login.account).await?;
     let Import { token, account, plan, expires_at } = login;
     Ok(Found { token, refresh: None, account, plan, expires_at, source: FROM_IMPORT })
 }

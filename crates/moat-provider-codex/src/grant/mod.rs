@@ -19,6 +19,8 @@ pub(crate) const FROM_IMPORT: &str = "import";
 pub(crate) const ACCOUNT: &str = "codex_account_id";
 /// The entry of the metadata that names the plan as the vendor does: `plus`, `pro`, `business`.
 pub(crate) const PLAN: &str = "codex_plan";
+/// The entry of the metadata with the host that the vendor has for the account's workspace.
+pub(crate) const BACKEND: &str = "codex_backend";
 /// The entries of the metadata that say who pays for what a key does.
 pub(crate) const ORGANIZATION_ID: &str = "openai_organization";
 pub(crate) const PROJECT_ID: &str = "openai_project";
