@@ -22,6 +22,8 @@ pub(crate) struct Bridge {
     pub(crate) proxy: Option<(SocketAddr, PathBuf)>,
     /// The socket over which the host asks for connections into the sandbox.
     pub(crate) publish: Option<PathBuf>,
+    /// Whether the host left a socket at which it asks for further commands.
+    pub(crate) visits: bool,
     /// Whether the command is killed when the host has closed that socket.
     pub(crate) dies_with_host: bool,
     /// The command.
@@ -29,7 +31,7 @@ pub(crate) struct Bridge {
 }
 
 /// A command and what it gets before it starts.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Program {
     /// Whether standard input becomes its controlling terminal.
     pub(crate) terminal: bool,
@@ -58,6 +60,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             Some("--soft") => {
                 bridge.program.soft_descriptors = Some(number("--soft", args.next())?);
             }
+            Some("--visits") => bridge.visits = true,
             Some("--die-with-host") => bridge.dies_with_host = true,
             Some("--tty") => bridge.program.terminal = true,
             Some("--nproc") => bridge.program.processes = Some(number("--nproc", args.next())?),
@@ -108,10 +111,11 @@ mod tests {
     #[test]
     fn everything_is_read() {
         let line = "--listen 127.0.0.1:8080 --socket /run/s --publish /run/p --tty --nproc 5 \
-                    --nofile 6 -- cmd --tty -- x";
+                    --nofile 6 --visits -- cmd --tty -- x";
         let Ok(Request::Bridge(bridge)) = read(line) else { panic!("not a bridge") };
         assert_eq!(bridge.proxy, Some(("127.0.0.1:8080".parse().unwrap(), "/run/s".into())));
         assert_eq!(bridge.publish, Some("/run/p".into()));
+        assert!(bridge.visits);
         assert_eq!(bridge.program.command, ["cmd", "--tty", "--", "x"]);
         let limits = (bridge.program.processes, bridge.program.descriptors);
         assert_eq!((limits, bridge.program.terminal), ((Some(5), Some(6)), true));

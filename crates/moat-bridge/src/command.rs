@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -13,15 +14,28 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, setsid};
 
 use crate::args::Program;
-use crate::signals;
+use crate::{signals, visit};
 
 /// The command's process.
 #[derive(Debug)]
 pub(crate) struct Child(Pid);
 
+/// Standard streams of a command's own.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    pub(crate) stdin: OwnedFd,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+}
+
 impl Child {
-    /// Starts the command. `soft` is how many descriptors it may open until it asks for more.
-    pub(crate) fn spawn(program: &Program, soft: u64) -> io::Result<Self> {
+    /// Starts the command, with the streams of the bridge if it has none of its own. `soft` is how
+    /// many descriptors it may open until it asks for more.
+    pub(crate) fn spawn(
+        program: &Program,
+        soft: u64,
+        streams: Option<Streams>,
+    ) -> io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "to start the command is what this is for")]
         let mut stage = Command::new("/proc/self/exe");
         std::os::unix::process::CommandExt::arg0(&mut stage, crate::NAME).arg("--exec");
@@ -34,6 +48,12 @@ impl Child {
         }
         if let Some(processes) = program.processes {
             stage.args([OsStr::new("--nproc"), processes.to_string().as_ref()]);
+        }
+        if let Some(streams) = streams {
+            stage.stdin(streams.stdin).stdout(streams.stdout).stderr(streams.stderr);
+        }
+        for variable in visit::VARIABLES {
+            stage.env_remove(variable);
         }
         let child = stage.arg("--").args(&program.command).spawn()?;
         let id = i32::try_from(child.id()).map_err(io::Error::other)?;
@@ -53,20 +73,24 @@ impl Child {
         self.signal(Signal::SIGKILL);
     }
 
-    /// Collects processes that have ended, orphans too, and returns the command's exit code when
-    /// it is among them.
-    pub(crate) fn reap(&self) -> Option<u8> {
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) if pid == self.0 => {
-                    return Some(u8::try_from(code & 0xff).unwrap_or(u8::MAX));
-                }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.0 => {
-                    return Some(u8::try_from(128 + signal as i32).unwrap_or(u8::MAX));
-                }
-                Ok(WaitStatus::StillAlive) | Err(_) => return None,
-                Ok(_) => {}
+    /// Whether this process is the command.
+    pub(crate) fn is(&self, process: Pid) -> bool {
+        self.0 == process
+    }
+}
+
+/// Collects processes that have ended, orphans too, and returns their exit codes.
+pub(crate) fn reap() -> Vec<(Pid, u8)> {
+    let mut ended = Vec::new();
+    let code = |code: i32| u8::try_from(code).unwrap_or(u8::MAX);
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, exit)) => ended.push((pid, code(exit & 0xff))),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                ended.push((pid, code(128 + signal as i32)));
             }
+            Ok(WaitStatus::StillAlive) | Err(_) => return ended,
+            Ok(_) => {}
         }
     }
 }

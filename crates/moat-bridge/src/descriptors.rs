@@ -7,18 +7,18 @@ use std::os::fd::RawFd;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::close;
 
-/// Closes every descriptor but the standard streams: one that the host's parents left open would
-/// be a way out of the sandbox.
+/// Closes every descriptor above this one: one that the host's parents left open would be a way out
+/// of the sandbox.
 ///
 /// Called before anything is opened, so no owner of a descriptor is robbed of it.
-pub(crate) fn close_foreign() -> io::Result<()> {
+pub(crate) fn close_foreign(last: RawFd) -> io::Result<()> {
     // Collected first: the list itself is read through a descriptor.
     let open: Vec<RawFd> = match fs::read_dir("/proc/self/fd") {
         Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()),
         Err(error) => return Err(io::Error::new(error.kind(), format!("/proc: {error}"))),
     }
     .collect();
-    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > last) {
         // That of the list is closed already.
         _ = close(descriptor);
     }

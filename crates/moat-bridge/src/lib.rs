@@ -7,6 +7,7 @@ mod join;
 mod publish;
 mod server;
 mod signals;
+mod visit;
 
 use std::env;
 use std::ffi::OsString;
@@ -61,13 +62,13 @@ pub fn main() -> ExitCode {
 
 /// Listens, starts the command and serves until the command has ended.
 fn run(bridge: Bridge) -> io::Result<u8> {
-    descriptors::close_foreign()?;
+    descriptors::close_foreign(if bridge.visits { visit::DESCRIPTOR } else { 2 })?;
     // The terminal of the person is no business of the container.
     _ = nix::unistd::setsid();
     let soft = descriptors::raise()?;
     let signals = signals::block()?;
-    let mut server = Server::new(&bridge, signals)?;
-    let child = Child::spawn(&bridge.program, soft)?;
+    let mut server = Server::new(&bridge, signals, soft)?;
+    let child = Child::spawn(&bridge.program, soft, None)?;
     server.serve(&child)
 }
 

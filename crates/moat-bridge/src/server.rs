@@ -1,5 +1,6 @@
 //! The loop: clients, their connections, signals, the end of the command.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -10,17 +11,21 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::signalfd::SignalFd;
 use nix::sys::socket::{Backlog, listen};
 
-use crate::args::Bridge;
-use crate::command::Child;
+use crate::args::{Bridge, Program};
+use crate::command::{self, Child};
 use crate::join::{Join, Side, Stream};
 use crate::publish::Control;
 use crate::signals;
+use crate::visit::{Door, Visit};
 
 const SIGNALS: u64 = 0;
 const LISTENER: u64 = 1;
 const CONTROL: u64 = 2;
+const DOOR: u64 = 3;
 /// Numbers from here on are sides of connections.
 const JOINS: u64 = 4;
+/// Numbers from here on are visits.
+const VISITS: u64 = 1 << 63;
 
 /// How much is read at once.
 const SCRATCH: usize = 64 * 1024;
@@ -36,6 +41,12 @@ pub(crate) struct Server {
     listener: Option<Listener>,
     control: Option<Control>,
     dies_with_host: bool,
+    door: Option<Door>,
+    visits: BTreeMap<u64, Visit>,
+    next_visit: u64,
+    /// What a visitor's command gets before it starts.
+    limits: Program,
+    soft: u64,
     joins: Vec<Option<Entry>>,
     free: Vec<usize>,
     scratch: Vec<u8>,
@@ -57,7 +68,7 @@ struct Entry {
 
 impl Server {
     /// Listens; when this returns, the command may start.
-    pub(crate) fn new(bridge: &Bridge, signals: SignalFd) -> io::Result<Self> {
+    pub(crate) fn new(bridge: &Bridge, signals: SignalFd, soft: u64) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS))?;
         let listener = match &bridge.proxy {
@@ -82,12 +93,21 @@ impl Server {
             }
             None => None,
         };
+        let door = if bridge.visits { Some(Door::inherited()?) } else { None };
+        if let Some(door) = &door {
+            epoll.add(door, EpollEvent::new(EpollFlags::EPOLLIN, DOOR))?;
+        }
         Ok(Self {
             epoll,
             signals,
             listener,
             control,
             dies_with_host: bridge.dies_with_host,
+            door,
+            visits: BTreeMap::new(),
+            next_visit: VISITS,
+            limits: bridge.program.clone(),
+            soft,
             joins: Vec::new(),
             free: Vec::new(),
             scratch: vec![0; SCRATCH],
@@ -120,20 +140,69 @@ impl Server {
                 SIGNALS => code = code.or(self.signalled(child)?),
                 LISTENER => self.accept()?,
                 CONTROL => self.asked(child),
+                DOOR => self.visited(),
+                number @ VISITS.. => self.heard(number),
                 number => self.moved(number - JOINS, event.events()),
             }
         }
         Ok(code)
     }
 
-    fn signalled(&self, child: &Child) -> io::Result<Option<u8>> {
+    fn signalled(&mut self, child: &Child) -> io::Result<Option<u8>> {
         while let Some(signal) = self.signals.read_signal()? {
             if let Some(signal) = signals::forwarded(signal.ssi_signo) {
                 child.signal(signal);
             }
         }
         // Ends of children are merged into one signal, so they are looked for in any case.
-        Ok(child.reap())
+        let mut code = None;
+        for (process, ended) in command::reap() {
+            if child.is(process) {
+                code = Some(ended);
+            }
+            let number = self.visits.iter().find(|(_, visit)| visit.is(process));
+            if let Some(visit) = number.map(|(number, _)| *number).and_then(|it| self.leave(it)) {
+                visit.ended(ended);
+            }
+        }
+        Ok(code)
+    }
+
+    /// Lets visitors in. One that cannot be served sees the connection closed.
+    fn visited(&mut self) {
+        let Some(door) = &self.door else { return };
+        while let Some(visit) = door.next(&self.limits, self.soft).transpose() {
+            let visit = match visit {
+                Ok(visit) => visit,
+                Err(error) => {
+                    if is_shortage(&error) {
+                        // It would be told again and again, and there is nothing to be done.
+                        self.door = None;
+                    }
+                    return;
+                }
+            };
+            let number = self.next_visit;
+            if self.epoll.add(&visit, EpollEvent::new(EpollFlags::EPOLLIN, number)).is_ok() {
+                self.visits.insert(number, visit);
+                self.next_visit += 1;
+            }
+        }
+    }
+
+    /// Hangs up on the command of a visitor who has gone away.
+    fn heard(&mut self, number: u64) {
+        if self.visits.get_mut(&number).is_some_and(Visit::is_left)
+            && let Some(visit) = self.leave(number)
+        {
+            visit.hang_up();
+        }
+    }
+
+    fn leave(&mut self, number: u64) -> Option<Visit> {
+        let visit = self.visits.remove(&number)?;
+        _ = self.epoll.delete(&visit);
+        Some(visit)
     }
 
     fn accept(&mut self) -> io::Result<()> {

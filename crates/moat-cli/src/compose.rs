@@ -13,6 +13,7 @@ use moat_provider_core::{
 };
 use moat_proxy::plane::{UpstreamProxy, UpstreamTls};
 use moat_store::{CredentialStore, FileStore, GoStore, KeyFile, KeyringEntry, Profile};
+use time::OffsetDateTime;
 
 use crate::app::plain_variable;
 use crate::args::Globals;
@@ -214,6 +215,18 @@ impl System for Machine {
             let unlocked = self.file_store(globals)?.unlock().await?;
             Ok(unlocked.is_new().then(|| unlocked.to_string()))
         })
+    }
+
+    fn key<'a>(&'a self, globals: &'a Globals) -> BoxFuture<'a, Result<String>> {
+        Box::pin(async {
+            let unlocked = self.file_store(globals)?.unlock().await?;
+            Ok(unlocked.description().to_owned())
+        })
+    }
+
+    fn installed_at(&self) -> Option<OffsetDateTime> {
+        let own = std::env::current_exe().ok()?;
+        Some(std::fs::metadata(own).ok()?.modified().ok()?.into())
     }
 
     fn go_store(&self, directory: Option<&Path>, globals: &Globals) -> Result<GoStore> {

@@ -9,6 +9,7 @@ use moat_provider_core::{
 };
 use moat_proxy::plane::{ConnectTo, UpstreamProxy, UpstreamTls};
 use moat_store::{CredentialStore, GoStore};
+use time::OffsetDateTime;
 
 use crate::args::Globals;
 use crate::error::Result;
@@ -91,6 +92,17 @@ pub(crate) trait System {
     ///
     /// Those of [`store`](Self::store), and when the key cannot be had.
     fn unlock<'a>(&'a self, globals: &'a Globals) -> BoxFuture<'a, Result<Option<String>>>;
+
+    /// Describes the place of the store's key: "the key file /home/…". To be asked where there are
+    /// credentials: without any, a key would be made.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`unlock`](Self::unlock).
+    fn key<'a>(&'a self, globals: &'a Globals) -> BoxFuture<'a, Result<String>>;
+
+    /// When this program came to this machine, as far as its file tells.
+    fn installed_at(&self) -> Option<OffsetDateTime>;
 
     /// Names the store of an earlier moat, in a directory or where that moat has it.
     ///

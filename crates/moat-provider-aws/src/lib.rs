@@ -4,6 +4,7 @@ mod arn;
 mod calls;
 mod config;
 mod container;
+mod diagnosis;
 mod duration;
 mod endpoint;
 mod grant;
@@ -21,10 +22,10 @@ mod upgrade;
 
 use moat_provider_core::{
     BoxFuture, ContainerMounts, Credential, CredentialInfo, CredentialProvider, CredentialRecord,
-    DescribableProvider, EndpointProvider, EndpointRouter, EnvVar, Error, GrantContext, GrantError,
-    GrantOption, GrantRequest, HostContext, HostFile, IssuingEndpoints, Minted, MintingProvider,
-    Provider, ProviderName, ProxyConfigurer, Result, RevocableProvider, Revocation, RunContext,
-    SecretName,
+    DescribableProvider, DiagnosableProvider, Diagnosis, EndpointProvider, EndpointRouter, EnvVar,
+    Error, GrantContext, GrantError, GrantOption, GrantRequest, HostContext, HostFile,
+    IssuingEndpoints, Minted, MintingProvider, Provider, ProviderName, ProxyConfigurer, Result,
+    RevocableProvider, Revocation, RunContext, SecretName,
 };
 
 static NAME: ProviderName = ProviderName::from_static("aws");
@@ -71,6 +72,10 @@ impl Provider for Aws {
     }
 
     fn as_revocable(&self) -> Option<&dyn RevocableProvider> {
+        Some(self)
+    }
+
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
         Some(self)
     }
 
@@ -187,6 +192,16 @@ impl RevocableProvider for Aws {
         credential: &'a Credential,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move { Err(revoke::unsupported(credential.info())) })
+    }
+}
+
+impl DiagnosableProvider for Aws {
+    fn diagnose<'a>(
+        &'a self,
+        cx: &'a GrantContext,
+        credentials: &'a [CredentialInfo],
+    ) -> BoxFuture<'a, Vec<Diagnosis>> {
+        Box::pin(diagnosis::diagnose(cx, credentials))
     }
 }
 

@@ -166,6 +166,25 @@ fn check_form(keys: &Keys, whose: &str) -> Result<()> {
     }
 }
 
+/// Says where the keys of a profile come from, without fetching them.
+///
+/// # Errors
+///
+/// Those of the ports, and [`ErrorKind::CredentialNotFound`] for a profile without keys.
+pub(crate) async fn origin(cx: &HostContext, name: &str) -> Result<&'static str> {
+    let profile = Profile::read(cx, name).await?;
+    if ELSEWHERE.iter().any(|setting| profile.value(setting).is_some()) {
+        return Ok("come through the AWS command");
+    }
+    if profile.value("aws_access_key_id").is_some() {
+        return Ok("are written there");
+    }
+    match profile.value("credential_process") {
+        Some(_) => Ok("come from its credential_process"),
+        None => Err(profile.no_keys()),
+    }
+}
+
 /// What both files say about one profile.
 struct Profile {
     name: String,
@@ -207,9 +226,13 @@ impl Profile {
         if let Some(line) = self.value("credential_process") {
             return self.process(cx, &line).await;
         }
+        Err(self.no_keys())
+    }
+
+    fn no_keys(&self) -> Error {
         let name = &self.name;
-        Err(Error::new(ErrorKind::CredentialNotFound, format!("the profile {name} has no keys"))
-            .with_hint(format!("aws configure --profile {name}, or choose another --aws-profile")))
+        Error::new(ErrorKind::CredentialNotFound, format!("the profile {name} has no keys"))
+            .with_hint(format!("aws configure --profile {name}, or choose another --aws-profile"))
     }
 
     /// Has the AWS command do what it takes: IAM Identity Center, roles on top of other profiles,

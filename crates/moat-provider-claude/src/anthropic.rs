@@ -2,13 +2,13 @@
 
 use moat_provider_core::{
     BoxFuture, Credential, CredentialInfo, CredentialProvider, CredentialRecord,
-    DescribableProvider, EnvVar, GrantContext, GrantError, GrantOption, GrantRequest, HostContext,
-    IssuingEndpoints, Provider, ProviderName, ProxyConfigurer, Result, RevocableProvider,
-    Revocation, RunContext,
+    DescribableProvider, DiagnosableProvider, Diagnosis, EnvVar, GrantContext, GrantError,
+    GrantOption, GrantRequest, HostContext, IssuingEndpoints, Provider, ProviderName,
+    ProxyConfigurer, Result, RevocableProvider, Revocation, RunContext,
 };
 
 use crate::token::{ANTHROPIC, Kind};
-use crate::{container, grant, issuing, revoke, rules, upgrade};
+use crate::{container, diagnosis, grant, issuing, revoke, rules, upgrade};
 
 /// The provider of keys for Anthropic's API, for Claude Code and every other program.
 #[derive(Clone, Debug)]
@@ -40,6 +40,10 @@ impl Provider for Anthropic {
     }
 
     fn as_revocable(&self) -> Option<&dyn RevocableProvider> {
+        Some(self)
+    }
+
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
         Some(self)
     }
 
@@ -101,6 +105,16 @@ impl RevocableProvider for Anthropic {
         credential: &'a Credential,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move { revoke::refuse(Kind::ApiKey, credential.info()) })
+    }
+}
+
+impl DiagnosableProvider for Anthropic {
+    fn diagnose<'a>(
+        &'a self,
+        _: &'a GrantContext,
+        credentials: &'a [CredentialInfo],
+    ) -> BoxFuture<'a, Vec<Diagnosis>> {
+        Box::pin(async { diagnosis::diagnose(Kind::ApiKey, credentials) })
     }
 }
 

@@ -7,17 +7,17 @@ use std::sync::Arc;
 
 use moat_agent::SessionStore;
 use moat_provider_core::{
-    AgentProvider, BoxFuture, ContainerConfig, ContainerMounts, Credential, CredentialInfo,
-    CredentialKey, CredentialProvider, CredentialRecord, DescribableProvider, GrantContext,
-    GrantError, GrantOption, GrantRequest, HostContext, IssuingEndpoints, Launch, PrepareOpts,
-    Provider, ProviderName, ProxyConfigurer, Result, RevocableProvider, Revocation, RunContext,
-    RunStoppedContext, RunStoppedHook,
+    AgentProvider, BoxFuture, ClientProgram, ContainerConfig, ContainerMounts, Credential,
+    CredentialInfo, CredentialKey, CredentialProvider, CredentialRecord, DescribableProvider,
+    DiagnosableProvider, Diagnosis, GrantContext, GrantError, GrantOption, GrantRequest,
+    HostContext, IssuingEndpoints, Launch, PrepareOpts, Provider, ProviderName, ProxyConfigurer,
+    Result, RevocableProvider, Revocation, RunContext, RunStoppedContext, RunStoppedHook,
 };
 use serde_json::{Map, Value};
 
 use crate::agent::{HostSettings, Identity, NonessentialTraffic, Options, SettingsSource};
 use crate::token::{CLAUDE, Kind};
-use crate::{agent, container, grant, issuing, revoke, rules, session, upgrade};
+use crate::{agent, container, diagnosis, grant, issuing, revoke, rules, session, upgrade};
 
 /// The provider of tokens of a Claude subscription, and of Claude Code as an agent.
 ///
@@ -124,6 +124,10 @@ impl Provider for Claude {
         Some(self)
     }
 
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
+        Some(self)
+    }
+
     fn as_describable(&self) -> Option<&dyn DescribableProvider> {
         Some(self)
     }
@@ -206,6 +210,10 @@ impl AgentProvider for Claude {
         agent::command(&self.options, launch, config)
     }
 
+    fn client(&self) -> Option<ClientProgram> {
+        Some(ClientProgram::new("claude", "2.1.197", "https://code.claude.com/docs/en/setup"))
+    }
+
     #[cfg(feature = "cli")]
     fn register_cli(&self, command: clap::Command) -> clap::Command {
         crate::cli::register(command)
@@ -227,6 +235,16 @@ impl RunStoppedHook for Claude {
             let id = session::known(&run.state);
             Ok(id.map(|id| (session::SESSION_ID.to_owned(), id.to_string())).into_iter().collect())
         })
+    }
+}
+
+impl DiagnosableProvider for Claude {
+    fn diagnose<'a>(
+        &'a self,
+        _: &'a GrantContext,
+        credentials: &'a [CredentialInfo],
+    ) -> BoxFuture<'a, Vec<Diagnosis>> {
+        Box::pin(async { diagnosis::diagnose(Kind::OAuth, credentials) })
     }
 }
 

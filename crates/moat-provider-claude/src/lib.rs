@@ -8,6 +8,7 @@ mod claude;
 #[cfg(feature = "cli")]
 mod cli;
 mod container;
+mod diagnosis;
 mod grant;
 mod issuing;
 mod revoke;

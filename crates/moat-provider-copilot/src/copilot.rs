@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use moat_agent::SessionStore;
 use moat_provider_core::{
-    AgentProvider, BoxFuture, ContainerConfig, CredentialKey, DescribableProvider, HostContext,
-    Launch, PrepareOpts, Provider, ProviderName, Result,
+    AgentProvider, BoxFuture, ClientProgram, ContainerConfig, CredentialKey, DescribableProvider,
+    HostContext, Launch, PrepareOpts, Provider, ProviderName, Result,
 };
 
 use crate::agent::{self, HostSettings, NAME, Options, Workspace};
@@ -100,6 +100,14 @@ impl AgentProvider for Copilot {
 
     fn command(&self, launch: &Launch, _: &ContainerConfig) -> Result<Vec<String>> {
         agent::command(&self.options, launch)
+    }
+
+    fn client(&self) -> Option<ClientProgram> {
+        Some(ClientProgram::new(
+            "copilot",
+            "1.0.102",
+            "https://docs.github.com/copilot/how-tos/set-up/install-copilot-cli",
+        ))
     }
 
     #[cfg(feature = "cli")]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::{
-    BoxFuture, Credential, CredentialKey, EnvVar, HostContext, MountConfig, Provider, ProxyRules,
-    Result, RunContext, StagedFile,
+    BoxFuture, ClientProgram, Credential, CredentialKey, EnvVar, HostContext, MountConfig,
+    Provider, ProxyRules, Result, RunContext, StagedFile,
 };
 
 /// Prepares a container for an AI agent and says how to start it.
@@ -48,6 +48,12 @@ pub trait AgentProvider: Provider {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a launch that the agent does
     /// not offer.
     fn command(&self, launch: &Launch, config: &ContainerConfig) -> Result<Vec<String>>;
+
+    /// Returns the program that [`command`](Self::command) starts, where it is one that a person
+    /// installs.
+    fn client(&self) -> Option<ClientProgram> {
+        None
+    }
 
     /// Adds the agent's flags to its own subcommand.
     #[cfg(feature = "cli")]

@@ -4,6 +4,7 @@
 mod agent;
 mod container;
 mod credential;
+mod diagnosis;
 mod endpoint;
 mod error;
 mod grant;
@@ -25,6 +26,7 @@ use std::pin::Pin;
 pub use crate::agent::*;
 pub use crate::container::*;
 pub use crate::credential::*;
+pub use crate::diagnosis::*;
 pub use crate::endpoint::*;
 pub use crate::error::*;
 pub use crate::grant::*;

@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 
 use crate::{
     AgentProvider, BoxFuture, ContainerMounts, Credential, CredentialInfo, CredentialRecord,
-    EndpointProvider, EnvVar, Error, GrantContext, GrantError, GrantOption, GrantRequest,
-    HostContext, HostFile, IssuingEndpoints, ProviderName, ProxyConfigurer, Result, RunContext,
-    RunId, SecretName, Secrets,
+    DiagnosableProvider, EndpointProvider, EnvVar, Error, GrantContext, GrantError, GrantOption,
+    GrantRequest, HostContext, HostFile, IssuingEndpoints, ProviderName, ProxyConfigurer, Result,
+    RunContext, RunId, SecretName, Secrets,
 };
 
 /// Code that knows one vendor.
@@ -54,6 +54,11 @@ pub trait Provider: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the hook that is called when a run has stopped.
     fn as_run_stopped_hook(&self) -> Option<&dyn RunStoppedHook> {
+        None
+    }
+
+    /// Returns the capability to look at what its grants need on this machine.
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
         None
     }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use moat_agent::SessionStore;
 use moat_provider_core::{
-    AgentProvider, BoxFuture, ContainerConfig, Credential, CredentialInfo, CredentialKey,
-    CredentialProvider, CredentialRecord, DescribableProvider, EnvVar, GrantContext, GrantError,
-    GrantOption, GrantRequest, HostContext, IssuingEndpoints, Launch, PrepareOpts, Provider,
-    ProviderName, ProxyConfigurer, RefreshableProvider, Refreshed, Result, RevocableProvider,
-    Revocation, RunContext,
+    AgentProvider, BoxFuture, ClientProgram, ContainerConfig, Credential, CredentialInfo,
+    CredentialKey, CredentialProvider, CredentialRecord, DescribableProvider, EnvVar, GrantContext,
+    GrantError, GrantOption, GrantRequest, HostContext, IssuingEndpoints, Launch, PrepareOpts,
+    Provider, ProviderName, ProxyConfigurer, RefreshableProvider, Refreshed, Result,
+    RevocableProvider, Revocation, RunContext,
 };
 
 use crate::agent::{HostSettings, Options};
@@ -195,6 +195,10 @@ impl AgentProvider for Gemini {
 
     fn command(&self, launch: &Launch, _: &ContainerConfig) -> Result<Vec<String>> {
         agent::command(&self.options, launch)
+    }
+
+    fn client(&self) -> Option<ClientProgram> {
+        Some(ClientProgram::new("gemini", "0.61.0", "https://github.com/google-gemini/gemini-cli"))
     }
 
     #[cfg(feature = "cli")]

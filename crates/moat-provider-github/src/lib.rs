@@ -3,6 +3,7 @@
 mod api;
 mod config;
 mod container;
+mod diagnosis;
 mod gh;
 mod grant;
 mod host;
@@ -17,9 +18,10 @@ use std::time::Duration;
 
 use moat_provider_core::{
     BoxFuture, ContainerMounts, Credential, CredentialInfo, CredentialProvider, CredentialRecord,
-    DescribableProvider, EnvVar, GrantContext, GrantError, GrantOption, GrantRequest, HostContext,
-    HostFile, IssuingEndpoints, Provider, ProviderName, ProxyConfigurer, RefreshableProvider,
-    Refreshed, Result, RevocableProvider, Revocation, RunContext,
+    DescribableProvider, DiagnosableProvider, Diagnosis, EnvVar, GrantContext, GrantError,
+    GrantOption, GrantRequest, HostContext, HostFile, IssuingEndpoints, Provider, ProviderName,
+    ProxyConfigurer, RefreshableProvider, Refreshed, Result, RevocableProvider, Revocation,
+    RunContext,
 };
 
 static NAME: ProviderName = ProviderName::from_static("github");
@@ -62,6 +64,10 @@ impl Provider for GitHub {
     }
 
     fn as_revocable(&self) -> Option<&dyn RevocableProvider> {
+        Some(self)
+    }
+
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
         Some(self)
     }
 
@@ -162,6 +168,16 @@ impl RevocableProvider for GitHub {
         credential: &'a Credential,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(revoke::revoke(cx, credential))
+    }
+}
+
+impl DiagnosableProvider for GitHub {
+    fn diagnose<'a>(
+        &'a self,
+        _: &'a GrantContext,
+        credentials: &'a [CredentialInfo],
+    ) -> BoxFuture<'a, Vec<Diagnosis>> {
+        Box::pin(async { diagnosis::diagnose(credentials) })
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use moat_agent::SessionStore;
 use moat_provider_core::{
-    AgentProvider, BoxFuture, ContainerConfig, CredentialKey, DescribableProvider, HostContext,
-    Launch, PrepareOpts, Provider, ProviderName, Result,
+    AgentProvider, BoxFuture, ClientProgram, ContainerConfig, CredentialKey, DescribableProvider,
+    HostContext, Launch, PrepareOpts, Provider, ProviderName, Result,
 };
 
 use crate::agent::{self, NAME, Options};
@@ -81,6 +81,10 @@ impl AgentProvider for OpenCode {
 
     fn command(&self, launch: &Launch, config: &ContainerConfig) -> Result<Vec<String>> {
         command::command(&self.options, launch, config)
+    }
+
+    fn client(&self) -> Option<ClientProgram> {
+        Some(ClientProgram::new("opencode", "1.18.33", "https://opencode.ai/docs"))
     }
 
     #[cfg(feature = "cli")]

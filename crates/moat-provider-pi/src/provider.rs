@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use moat_agent::SessionStore;
 use moat_provider_core::{
-    AgentProvider, BoxFuture, ContainerConfig, CredentialKey, DescribableProvider, HostContext,
-    Launch, PrepareOpts, Provider, ProviderName, Result,
+    AgentProvider, BoxFuture, ClientProgram, ContainerConfig, CredentialKey, DescribableProvider,
+    HostContext, Launch, PrepareOpts, Provider, ProviderName, Result,
 };
 
 use crate::agent::{self, NAME, Options};
@@ -81,6 +81,10 @@ impl AgentProvider for Pi {
 
     fn command(&self, launch: &Launch, config: &ContainerConfig) -> Result<Vec<String>> {
         command::command(&self.options, launch, config)
+    }
+
+    fn client(&self) -> Option<ClientProgram> {
+        Some(ClientProgram::new("pi", "1.5.2", "https://pi.dev"))
     }
 
     #[cfg(feature = "cli")]

@@ -18,6 +18,8 @@ pub enum ProblemKind {
     Revoked,
     /// It is past its expiry, and cannot be renewed.
     Expired,
+    /// It is to be renewed now, and there is nothing to renew it with.
+    NotRenewable,
     /// The vendor answered 401 to a request with it, and nothing newer is to be had. It may still be
     /// good: a container can provoke that answer.
     Rejected,
@@ -49,6 +51,7 @@ impl ProblemKind {
             Self::Removed
                 | Self::Revoked
                 | Self::Expired
+                | Self::NotRenewable
                 | Self::Rejected
                 | Self::OwnedElsewhere
                 | Self::Failed
@@ -120,6 +123,14 @@ impl Problem {
         Self::new(ProblemKind::Expired, key, message, grant(key))
     }
 
+    pub(crate) fn not_renewable(key: &CredentialKey, life: Life) -> Self {
+        if life == Life::Expired {
+            return Self::expired(key);
+        }
+        let message = format!("{key} cannot be renewed, only granted anew");
+        Self::new(ProblemKind::NotRenewable, key, message, grant(key))
+    }
+
     pub(crate) fn awaits_renewal(key: &CredentialKey) -> Self {
         let message = format!("{key} has expired and is about to be renewed");
         Self::new(ProblemKind::Transient, key, message, BY_ITSELF)
@@ -137,7 +148,11 @@ impl Problem {
             Life::Expired => " and has expired",
         };
         let message = format!("{key} is a copy of a login that {by} refreshes{has_expired}");
-        let hint = format!("{} for a login of its own, or again after {by} has run", grant(key));
+        let hint = format!(
+            "{} for a login of its own, or again after {by} has run; when {by} is done with it for \
+             good: moat grant claim {key}",
+            grant(key)
+        );
         Self::new(ProblemKind::OwnedElsewhere, key, message, hint)
     }
 
@@ -268,6 +283,7 @@ impl From<Problem> for Error {
             ProblemKind::Removed => ErrorKind::CredentialNotFound,
             ProblemKind::Revoked | ProblemKind::Rejected => ErrorKind::TokenRevoked,
             ProblemKind::Expired | ProblemKind::OwnedElsewhere => ErrorKind::CredentialExpired,
+            ProblemKind::NotRenewable => ErrorKind::RefreshNotSupported,
             ProblemKind::Offline => ErrorKind::Offline,
             ProblemKind::Store => ErrorKind::Io,
             ProblemKind::NoProvider => ErrorKind::ProviderNotFound,

@@ -111,6 +111,30 @@ impl Refresher {
         Subscription::new(key.clone(), self.0.attach(key)?).ensure_fresh().await
     }
 
+    /// Renews a credential now, although it may be good for long: a person asks for that.
+    ///
+    /// Callers at the same time share one refresh. What was renewed, or failed to be, within the
+    /// last half minute is not tried again; the answer is then that of before. When the vendor has
+    /// nothing newer, the credential of before is returned, with its generation.
+    ///
+    /// # Errors
+    ///
+    /// A [`Problem`] whenever it was not renewed and the vendor did not say that this is the newest,
+    /// also while the present one is good: [`OwnedElsewhere`] and [`NotRenewable`] without asking
+    /// the vendor. With [`Store`] the renewed one may be in memory only; then let the engine run, or
+    /// [shut it down](Self::shut_down). Further those of [`watch`](Self::watch).
+    ///
+    /// [`OwnedElsewhere`]: crate::ProblemKind::OwnedElsewhere
+    /// [`NotRenewable`]: crate::ProblemKind::NotRenewable
+    /// [`Store`]: crate::ProblemKind::Store
+    ///
+    /// # Panics
+    ///
+    /// Outside of a Tokio runtime.
+    pub async fn renew(&self, key: &CredentialKey) -> Result<Stored, Problem> {
+        Subscription::new(key.clone(), self.0.attach(key)?).renew().await
+    }
+
     /// Says what to wait for before requests with these credentials' secrets make sense; `None` when
     /// all are good, or waiting does not help.
     ///
@@ -271,6 +295,7 @@ impl Drop for Guard {
         let mut inbox = self.slot.inbox();
         inbox.is_over = true;
         inbox.ensure.clear();
+        inbox.renew.clear();
         drop(inbox);
         self.slot.status().send_modify(|status| {
             status.state = State::Ended(Problem::ended(&self.key));

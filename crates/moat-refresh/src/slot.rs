@@ -23,6 +23,7 @@ pub(crate) struct Slot {
 pub(crate) struct Inbox {
     pub(crate) users: usize,
     pub(crate) ensure: Vec<oneshot::Sender<Answer>>,
+    pub(crate) renew: Vec<oneshot::Sender<Answer>>,
     pub(crate) rejected: Option<Generation>,
     pub(crate) is_over: bool,
 }
@@ -55,6 +56,18 @@ impl Slot {
         let mut inbox = self.inbox();
         if !inbox.is_over {
             inbox.ensure.push(sender);
+            self.wake.notify_one();
+        }
+        receiver
+    }
+
+    /// Asks for the next credential, although the present one may be good. What is returned fails
+    /// when the task ends.
+    pub(crate) fn renew(&self) -> oneshot::Receiver<Answer> {
+        let (sender, receiver) = oneshot::channel();
+        let mut inbox = self.inbox();
+        if !inbox.is_over {
+            inbox.renew.push(sender);
             self.wake.notify_one();
         }
         receiver

@@ -61,6 +61,16 @@ impl Subscription {
         answer.await.unwrap_or_else(|_| Err(Problem::ended(&self.key)))
     }
 
+    /// Renews the credential now; see [`Refresher::renew`](crate::Refresher::renew).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Refresher::renew`](crate::Refresher::renew).
+    pub async fn renew(&self) -> Result<Stored, Problem> {
+        let answer = self.user.slot().renew();
+        answer.await.unwrap_or_else(|_| Err(Problem::ended(&self.key)))
+    }
+
     /// Tells of a 401; see [`Refresher::rejected`](crate::Refresher::rejected).
     pub fn rejected(&self, generation: Generation) {
         self.user.slot().reject(generation);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use moat_provider_core::{CredentialKey, RunId};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,10 @@ pub struct RunMetadata {
     /// The kind of sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
+    /// The socket at which a sandbox that takes visitors listens for
+    /// [`sandbox::visit`](crate::sandbox::visit).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub visits: Option<PathBuf>,
     /// The process that owns the run.
     pub pid: u32,
     /// When it was prepared.
@@ -85,6 +89,7 @@ impl RunMetadata {
             agent: None,
             command: Vec::new(),
             sandbox: None,
+            visits: None,
             pid: std::process::id(),
             created_at,
             stopped_at: None,

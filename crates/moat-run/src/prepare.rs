@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::request::{Home, Place, RunRequest};
 use crate::rules::{Credentials, RuleBook};
 use crate::run::{Listener, Run, Serving, UpToDate};
 use crate::runner::{Inner, Runner};
+use crate::sandbox::VISITS_SOCKET;
 use crate::spec::{Bind, ContainerSpec, Way};
 use crate::stage::Stage;
 use crate::state::{RunDir, failed, private_dir};
@@ -157,6 +159,9 @@ impl Preparation {
         metadata.command.clone_from(&spec.command);
         metadata.sandbox.clone_from(&self.request.sandbox_name);
         metadata.agent_state = agent.state;
+        if let Way::Socket { path, .. } = &spec.way {
+            metadata.visits = Some(path.with_file_name(VISITS_SOCKET));
+        }
         metadata.write(self.dir.path())?;
 
         let requests = self.dir.path().join("requests.jsonl");
@@ -219,10 +224,16 @@ impl Preparation {
                 })
             }
             Place::Host => {
-                let bound = TcpListener::bind(("127.0.0.1", 0)).await;
+                let port = self.request.port.map_or(0, NonZeroU16::get);
+                let bound = TcpListener::bind(("127.0.0.1", port)).await;
                 let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
-                let (address, listener) =
-                    bound.map_err(|error| failed("listen at", Path::new("127.0.0.1"), error))?;
+                let (address, listener) = bound.map_err(|error| {
+                    let at = if port == 0 { String::new() } else { format!(":{port}") };
+                    let message = format!("cannot listen at 127.0.0.1{at}");
+                    RunError::new(RunErrorKind::Io, message)
+                        .with_hint("choose another port, or leave out --port")
+                        .with_source(error)
+                })?;
                 Ok(Entrance {
                     way: Way::Port(address.port()),
                     listener: Listener::Tcp(listener),

@@ -1,6 +1,7 @@
 //! What a run is asked for.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +31,9 @@ pub struct RunRequest {
     pub policy: Policy,
     /// Where the run is isolated.
     pub place: Place,
+    /// The port of loopback at which clients on the host reach the proxy ([`Place::Host`]); one of
+    /// the system's choice without this.
+    pub port: Option<NonZeroU16>,
     /// How long the home directory of the container is kept.
     pub home: Home,
     /// Variables of the person's environment that a program expects everywhere, such as the
@@ -71,6 +75,7 @@ impl RunRequest {
             agent: None,
             policy: Policy::builder(Mode::Permissive).build(),
             place: Place::default(),
+            port: None,
             home: Home::default(),
             ambient: Vec::new(),
             env: Vec::new(),

@@ -10,6 +10,7 @@ use moat_provider_core::{Entropy, RunId};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
+use crate::sandbox::VISITS_SOCKET;
 use crate::{Result, RunError, RunErrorKind};
 
 /// The longest path that a Unix socket can have on Linux: `sun_path` of unix(7) with its NUL is 108
@@ -88,6 +89,9 @@ impl StateDir {
     }
 }
 
+/// The longest of the names that sockets of a run have.
+const LONGEST: &str = "publish.sock";
+
 /// The directory of one run that this process owns.
 #[derive(Debug)]
 pub(crate) struct RunDir {
@@ -122,7 +126,7 @@ impl RunDir {
             RunError::new(RunErrorKind::Io, format!("the run {id} belongs to another process"))
         })?;
         private_dir(&path.join("stage"))?;
-        let is_long = path.join("proxy.sock").as_os_str().len() > SOCKET_PATH;
+        let is_long = path.join(LONGEST).as_os_str().len() > SOCKET_PATH;
         let short = is_long.then(|| tempfile::Builder::new().prefix("moat-").tempdir());
         let short = short.transpose().map_err(|error| failed("make", &path, error))?;
         Ok(Self { id, path, short, is_kept: false, _lock: lock })
@@ -184,7 +188,10 @@ pub(crate) fn clear(run: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    remove_file(&run.join("proxy.sock"))
+    for socket in ["proxy.sock", LONGEST, VISITS_SOCKET] {
+        remove_file(&run.join(socket))?;
+    }
+    Ok(())
 }
 
 fn remove_file(path: &Path) -> io::Result<()> {

@@ -12,7 +12,8 @@ const FROM_COMMAND: &str = "from-command";
 const GRANT: &str = "grant";
 
 /// What stands in the place of a provider's name.
-pub(super) const COMMANDS: &[&str] = &["help", "list", "providers", "refresh", "show", "test"];
+pub(super) const COMMANDS: &[&str] =
+    &["claim", "help", "list", "providers", "refresh", "show", "test"];
 
 /// Whether a flag of `moat grant PROVIDER` is our own.
 pub(super) fn is_own_flag(name: &str) -> bool {
@@ -60,6 +61,15 @@ pub(super) fn command(registry: &Registry, words: &[&str]) -> Command {
         .subcommand(named("refresh", "Renews a credential now, where its vendor can").arg(&grant))
         .subcommand(named("show", "Shows all about a credential but its secrets").arg(&grant))
         .subcommand(named("providers", "Lists what can be granted"))
+        .subcommand(
+            named("claim", "Refreshes a credential here from now on")
+                .long_about(
+                    "Refreshes a credential here from now on. It is a copy of a login that another \
+                     program refreshes, and that program is not used any more: of two that refresh \
+                     one login, a vendor logs both out.",
+                )
+                .arg(&grant),
+        )
         .subcommand(
             named(
                 "test",
@@ -141,6 +151,7 @@ pub(super) fn read(registry: &Registry, matches: &ArgMatches) -> Result<Invocati
         "list" => Invocation::GrantList,
         "providers" => Invocation::GrantProviders,
         "show" => Invocation::GrantShow(named(matches)?),
+        "claim" => Invocation::GrantClaim(named(matches)?),
         "test" => Invocation::GrantTest(named(matches)?),
         "refresh" => Invocation::GrantRefresh(named(matches)?),
         grant => Invocation::Grant(read_grant(registry, grant, matches)?),

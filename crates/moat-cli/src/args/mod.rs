@@ -4,6 +4,7 @@ mod agent;
 mod global;
 mod grant;
 mod network;
+mod proxy;
 mod run;
 mod simple;
 
@@ -15,11 +16,12 @@ use moat_provider_core::{Error, ErrorKind, GrantRef, Registry, Result};
 pub(crate) use self::agent::AgentArgs;
 pub(crate) use self::global::Globals;
 pub(crate) use self::grant::{GrantArgs, TokenFrom};
+pub(crate) use self::proxy::{Entrance, Exports, ProxyArgs};
 pub(crate) use self::run::{
     ConfigUse, EnvSpec, HomeChoice, MountSpec, Publish, RunArgs, SandboxChoice,
 };
 pub(crate) use self::simple::{
-    ExportForm, ImportArgs, ManArgs, ProxyArgs, RevokeArgs, StopArgs, TraceArgs, TrustArgs,
+    ImportArgs, ManArgs, RevokeArgs, ShellArgs, StopArgs, Stopping, TraceArgs, TrustArgs,
     VendorRevocation, WhyArgs,
 };
 use crate::error::Result as CliResult;
@@ -33,17 +35,19 @@ pub(crate) enum Invocation {
     GrantProviders,
     GrantTest(GrantRef),
     GrantRefresh(GrantRef),
+    GrantClaim(GrantRef),
     Revoke(RevokeArgs),
     Trust(TrustArgs),
     Why(WhyArgs),
     Trace(TraceArgs),
     Run(Box<RunArgs>),
     Agent(Box<AgentArgs>),
-    Runs,
-    Demo,
-    Doctor,
+    Doctor(Vec<String>),
     Proxy(Box<ProxyArgs>),
+    Runs,
+    Shell(ShellArgs),
     Stop(StopArgs),
+    Demo,
     DemoClient,
     Import(ImportArgs),
     Completions(clap_complete::Shell),
@@ -63,15 +67,16 @@ pub(crate) fn root(registry: &Registry, words: &[OsString]) -> Command {
         .max_term_width(100)
         .subcommand(grant::command(registry, &words))
         .subcommand(run::command())
+        .subcommand(proxy::command())
         .subcommand(simple::revoke())
         .subcommand(simple::trust())
         .subcommand(simple::why())
         .subcommand(simple::trace())
         .subcommand(simple::runs())
-        .subcommand(simple::demo())
-        .subcommand(simple::doctor())
-        .subcommand(simple::proxy())
+        .subcommand(simple::shell())
         .subcommand(simple::stop())
+        .subcommand(simple::doctor())
+        .subcommand(simple::demo())
         .subcommand(simple::import())
         .subcommand(simple::completions())
         .subcommand(simple::man())
@@ -96,8 +101,9 @@ pub(crate) fn read(registry: &Registry, matches: &ArgMatches) -> CliResult<Invoc
         "why" => Invocation::Why(simple::read_why(matches)?),
         "trace" => Invocation::Trace(simple::read_trace(matches)),
         "runs" => Invocation::Runs,
-        "doctor" => Invocation::Doctor,
-        "proxy" => Invocation::Proxy(Box::new(simple::read_proxy(matches))),
+        "proxy" => Invocation::Proxy(Box::new(proxy::read(matches))),
+        "doctor" => Invocation::Doctor(simple::read_doctor(matches)),
+        "shell" => Invocation::Shell(simple::read_shell_of(matches)),
         "stop" => Invocation::Stop(simple::read_stop(matches)?),
         "demo" if matches.get_flag("inside") => Invocation::DemoClient,
         "demo" => Invocation::Demo,

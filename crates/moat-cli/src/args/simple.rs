@@ -8,7 +8,7 @@ use http::{Method, Uri};
 use moat_provider_core::{GrantRef, RunId};
 
 use super::network::{self, NetworkArgs};
-use crate::error::Result;
+use crate::error::{CliError, Result};
 
 /// `moat revoke`.
 #[derive(Debug)]
@@ -57,6 +57,31 @@ pub(crate) struct TraceArgs {
     pub(crate) last: Option<usize>,
 }
 
+/// `moat shell`.
+#[derive(Debug)]
+pub(crate) struct ShellArgs {
+    /// The latest one that runs without this.
+    pub(crate) run: Option<RunId>,
+    /// The person's shell without this.
+    pub(crate) command: Vec<String>,
+}
+
+/// `moat stop`.
+#[derive(Debug)]
+pub(crate) struct StopArgs {
+    pub(crate) run: RunId,
+    pub(crate) how: Stopping,
+}
+
+/// How a run is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopping {
+    /// It is asked to.
+    Ask,
+    /// It is killed.
+    Kill,
+}
+
 /// `moat import`.
 #[derive(Debug)]
 pub(crate) struct ImportArgs {
@@ -64,32 +89,6 @@ pub(crate) struct ImportArgs {
     pub(crate) replace: bool,
     /// Whether the earlier moat is done with them.
     pub(crate) claim: bool,
-}
-
-/// `moat proxy`.
-#[derive(Debug)]
-pub(crate) struct ProxyArgs {
-    pub(crate) grants: Vec<GrantRef>,
-    pub(crate) network: NetworkArgs,
-    pub(crate) workspace: Option<PathBuf>,
-    pub(crate) no_proxy: Vec<String>,
-    pub(crate) form: ExportForm,
-}
-
-/// How variables are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ExportForm {
-    /// For a shell of POSIX's.
-    Shell,
-    /// For a file that programs read.
-    Dotenv,
-}
-
-/// `moat stop`.
-#[derive(Debug)]
-pub(crate) struct StopArgs {
-    pub(crate) run: RunId,
-    pub(crate) force: bool,
 }
 
 /// `moat man`.
@@ -213,38 +212,60 @@ pub(super) fn runs() -> Command {
 }
 
 pub(super) fn doctor() -> Command {
-    Command::new("doctor").about("Checks everything that a run needs, and says how to mend it")
-}
-
-pub(super) fn proxy() -> Command {
-    let command = Command::new("proxy")
-        .about("Serves grants to a sandbox of your own, and prints what to export there")
-        .arg(network::grants("A grant to serve, such as github; repeatable"))
-        .arg(path("workspace", "DIR", "The workspace; the current directory without this"))
-        .arg(
-            Arg::new("no-proxy")
-                .long("no-proxy")
-                .value_name("HOST")
-                .action(ArgAction::Append)
-                .help("A host that clients reach without the proxy; repeatable"),
+    Command::new("doctor")
+        .about("Checks everything that a run needs, and says how to fix each")
+        .long_about(
+            "Checks everything that a run needs, and says how to fix each. Nothing is sent, and \
+             nothing is changed. The exit code is 1 when a check has failed.",
         )
-        .arg(switch("dotenv", "Write NAME=VALUE lines instead of export commands"));
-    network::add(command)
+        .arg(
+            Arg::new("provider")
+                .value_name("PROVIDER")
+                .num_args(0..)
+                .help("A provider to look at although it has no grant, such as claude"),
+        )
 }
 
-pub(super) fn read_proxy(matches: &ArgMatches) -> ProxyArgs {
-    ProxyArgs {
-        grants: network::read_grants(matches),
-        network: NetworkArgs::read(matches),
-        workspace: matches.get_one("workspace").cloned(),
-        no_proxy: matches.get_many("no-proxy").unwrap_or_default().cloned().collect(),
-        form: if matches.get_flag("dotenv") { ExportForm::Dotenv } else { ExportForm::Shell },
+pub(super) fn read_doctor(matches: &ArgMatches) -> Vec<String> {
+    matches.get_many("provider").unwrap_or_default().cloned().collect()
+}
+
+pub(super) fn shell() -> Command {
+    Command::new("shell")
+        .about("Starts a shell in the sandbox of a run, beside its command")
+        .long_about(
+            "Starts a shell in the sandbox of a run, beside its command, with the same variables, \
+             files and grants. It ends with the run.",
+        )
+        .arg(
+            Arg::new("run")
+                .value_name("RUN")
+                .value_parser(value_parser!(RunId))
+                .help("The run, or the beginning of its id; the latest that runs without this"),
+        )
+        .arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .last(true)
+                .num_args(0..)
+                .help("What to start instead of a shell"),
+        )
+}
+
+pub(super) fn read_shell_of(matches: &ArgMatches) -> ShellArgs {
+    ShellArgs {
+        run: matches.get_one("run").cloned(),
+        command: matches.get_many("command").unwrap_or_default().cloned().collect(),
     }
 }
 
 pub(super) fn stop() -> Command {
     Command::new("stop")
         .about("Ends a run")
+        .long_about(
+            "Asks a run to end, as a system that shuts down does, and waits until it has. A run whose \
+             process died is cleaned up.",
+        )
         .arg(
             Arg::new("run")
                 .value_name("RUN")
@@ -252,15 +273,14 @@ pub(super) fn stop() -> Command {
                 .value_parser(value_parser!(RunId))
                 .help("The run, or the beginning of its id"),
         )
-        .arg(switch("force", "Kill it; the next run cleans up behind it"))
+        .arg(switch("force", "Kill it: nothing in the sandbox can put that off").short('f'))
 }
 
 pub(super) fn read_stop(matches: &ArgMatches) -> Result<StopArgs> {
-    let run = matches
-        .get_one::<RunId>("run")
-        .cloned()
-        .ok_or_else(|| crate::error::CliError::usage("no run is named").with_hint("moat runs"))?;
-    Ok(StopArgs { run, force: matches.get_flag("force") })
+    let run = matches.get_one("run").cloned();
+    let run = run.ok_or_else(|| CliError::usage("no run is given").with_hint("moat runs"))?;
+    let how = if matches.get_flag("force") { Stopping::Kill } else { Stopping::Ask };
+    Ok(StopArgs { run, how })
 }
 
 pub(super) fn demo() -> Command {

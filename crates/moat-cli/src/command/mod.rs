@@ -1,5 +1,6 @@
 //! What the commands do.
 
+mod claim;
 mod completions;
 mod demo;
 mod describe;
@@ -15,6 +16,7 @@ mod refresh;
 mod revoke;
 mod run;
 mod runs;
+mod shell;
 mod show;
 mod stop;
 mod test;
@@ -38,6 +40,8 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::GrantShow(grant) => show::show(app, &grant).await?,
         Invocation::GrantProviders => providers::providers(app)?,
         Invocation::GrantTest(grant) => return test::test(app, &grant).await,
+        Invocation::GrantRefresh(grant) => refresh::refresh(app, &grant).await?,
+        Invocation::GrantClaim(grant) => claim::claim(app, &grant).await?,
         Invocation::Revoke(args) => return revoke::revoke(app, &args).await,
         Invocation::Import(args) => return import::import(app, &args).await,
         Invocation::Trust(args) => trust::trust(app, &args).await?,
@@ -45,11 +49,11 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::Trace(args) => trace::trace(app, &args)?,
         Invocation::Run(args) => return run::run(app, *args).await,
         Invocation::Agent(args) => return run::agent(app, *args).await,
+        Invocation::Proxy(args) => return proxy::proxy(app, *args).await,
+        Invocation::Doctor(named) => return doctor::doctor(app, &named).await,
         Invocation::Runs => runs::runs(app)?,
-        Invocation::Doctor => return doctor::doctor(app).await,
-        Invocation::Proxy(args) => proxy::proxy(app, &args).await?,
+        Invocation::Shell(args) => return shell::shell(app, &args).await,
         Invocation::Stop(args) => stop::stop(app, &args).await?,
-        Invocation::GrantRefresh(grant) => refresh::refresh(app, &grant).await?,
         Invocation::Demo => return demo::demo(app).await,
         Invocation::DemoClient => demo::client(app).await?,
         Invocation::Completions(shell) => completions::completions(app, shell)?,

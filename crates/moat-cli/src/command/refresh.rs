@@ -1,50 +1,87 @@
 //! `moat grant refresh`.
 
-use moat_provider_core::GrantRef;
-use moat_refresh::{Problem, Refresher};
+use std::time::Duration;
+
+use moat_provider_core::{CredentialInfo, Error, GrantRef};
+use moat_refresh::{Problem, ProblemKind, Refresher, State, Subscription};
 use serde_json::json;
 
 use super::describe;
 use crate::app::App;
 use crate::error::{CliError, Result};
+use crate::output::line;
 
-/// Renews a credential now, whether it is due or not.
+/// For how long a renewed credential is kept in memory that the store does not take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Renews a credential now, and says until when it is good.
 pub(super) async fn refresh(app: &App<'_>, grant: &GrantRef) -> Result<()> {
     let key = app.key(grant)?;
-    let refresher = Refresher::new(app.registry.clone(), app.store()?, app.host()?);
-    let watched = refresher.watch(&key).await.map_err(failed)?;
-    let before = watched.snapshot();
-    let provider = app.registry.require(key.provider().as_str())?.as_refreshable();
-    let info = before.info();
-    if let Some(owner) = info.and_then(|info| info.refreshed_by()) {
-        return Err(CliError::new(format!("{key} is a copy of a login that {owner} refreshes"))
-            .with_hint(format!("moat grant {key}")));
+    let store = app.store()?;
+    let before = store.load(&key).await?.generation;
+    let refresher = Refresher::new(app.registry.clone(), store, app.host()?);
+    let subscription = refresher.watch(&key).await.map_err(failed)?;
+    let renewed = subscription.renew().await;
+    let is_unsaved = matches!(subscription.snapshot().state(), State::Unsaved(_));
+    let renewed = match renewed {
+        Err(problem) if is_unsaved => wait_for_store(app, subscription, problem).await,
+        other => other.map(|stored| (stored.credential.info().clone(), stored.generation)),
+    };
+    // Tries once more to save what is not saved.
+    if refresher.shut_down().await.is_err() {
+        let error = CliError::new(format!("the renewed {key} could not be saved, and is lost"));
+        return Err(error.with_hint(format!("mend the store, then: moat grant {key}")));
     }
-    if !provider.zip(info).is_some_and(|(provider, info)| provider.can_refresh(info)) {
-        return Err(CliError::new(format!("{key} cannot be renewed: it stays as it was granted"))
-            .with_hint(format!("moat grant {key}")));
-    }
-    if let Some(generation) = before.generation() {
-        // As if the vendor had refused it: the way to renew what is not due.
-        refresher.rejected(&key, generation);
-    }
-    let stored = watched.ensure_fresh().await.map_err(failed)?;
-    if let Some(problem) = watched.snapshot().state().problem() {
-        return Err(failed(problem.clone()));
-    }
-    let is_renewed = before.generation() != Some(stored.generation);
-    let (info, now) = (stored.credential.info(), app.now());
-    let done = if is_renewed { "Renewed" } else { "Nothing newer is to be had for" };
-    app.output.result(
-        &format!("{done} {key}{}.", describe::until(info, now)),
-        || json!({ "renewed": is_renewed, "credential": describe::json(info, now) }),
-    )?;
-    drop(watched);
-    // What could not be saved was told of above.
-    _ = refresher.shut_down().await;
-    Ok(())
+    let (info, generation) = renewed.map_err(failed)?;
+    report(app, &info, generation != before)
 }
 
+fn report(app: &App<'_>, info: &CredentialInfo, is_renewed: bool) -> Result<()> {
+    let (key, now) = (info.key(), app.now());
+    let until = describe::until(info, now);
+    let text = match is_renewed {
+        true => format!("Renewed {key}{until}."),
+        false => format!("There is nothing newer than the present {key}{until}."),
+    };
+    app.output
+        .result(&text, || json!({ "renewed": is_renewed, "credential": describe::json(info, now) }))
+}
+
+/// Lets the engine try again: the vendor has spent the token that the store holds.
+async fn wait_for_store(
+    app: &App<'_>,
+    mut subscription: Subscription,
+    problem: Problem,
+) -> Result<(CredentialInfo, moat_store::Generation), Problem> {
+    app.output.warn(&format!("{}: {}", line(problem.message()), line(problem.hint())));
+    app.output.note(&format!("It is tried again for {} seconds.", PATIENCE.as_secs()));
+    let saved = async {
+        while let Some(now) = subscription.changed().await {
+            if let (State::Fresh, Some(info), Some(generation)) =
+                (now.state(), now.info().cloned(), now.generation())
+            {
+                return Some((info, generation));
+            }
+        }
+        None
+    };
+    let clock = app.system.clock();
+    tokio::select! {
+        saved = saved => saved.ok_or(problem),
+        () = clock.sleep(PATIENCE) => Err(problem),
+    }
+}
+
+/// Says what to do. Nothing is tried again by itself once this command has ended.
 fn failed(problem: Problem) -> CliError {
-    CliError::new(problem.message()).with_hint(problem.hint())
+    let again = format!("moat grant refresh {}", problem.key());
+    let hint = match problem.kind() {
+        ProblemKind::Offline => format!("look at the network, then: {again}"),
+        ProblemKind::Transient => format!("look at the vendor's status page, then: {again}"),
+        ProblemKind::Busy => {
+            format!("look at the other programs that use this store, then: {again}")
+        }
+        _ => problem.hint().to_owned(),
+    };
+    CliError::from(Error::from(problem)).with_hint(hint)
 }

@@ -5,6 +5,7 @@ use moat_run::{RunMetadata, RunState, StateDir};
 use serde_json::{Value, json};
 
 use super::describe::timestamp;
+use super::proxy;
 use crate::app::App;
 use crate::error::{CliError, Result};
 use crate::output::{Table, relative};
@@ -67,14 +68,25 @@ pub(super) fn find(app: &App<'_>, state: &StateDir, wanted: Option<&RunId>) -> R
     }
 }
 
+/// Returns the latest run whose process lives.
+pub(super) fn latest_alive(app: &App<'_>, state: &StateDir) -> Result<RunId> {
+    for run in all(app, state)? {
+        if run.state == RunState::Running && state.is_alive(&run.id)? {
+            return Ok(run.id);
+        }
+    }
+    Err(CliError::new("nothing runs").with_hint("moat run -- COMMAND"))
+}
+
 fn command(run: &RunMetadata) -> String {
     match &run.agent {
         Some(agent) if run.command.is_empty() => agent.clone(),
+        None if run.sandbox.as_deref() == Some(proxy::SANDBOX) => "(moat proxy)".to_owned(),
         _ => shell_words::join(&run.command),
     }
 }
 
-fn word(state: RunState) -> &'static str {
+pub(super) fn word(state: RunState) -> &'static str {
     match state {
         RunState::Running => "running",
         RunState::Stopped => "stopped",

@@ -1,25 +1,27 @@
 //! Anthropic's API on loopback: messages with streaming, as far as Claude Code asks for it.
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use moat_provider_core::BoxFuture;
 use moat_provider_testkit::Canary;
 use serde_json::{Value, json};
 
-use crate::vendor::{Reply, text};
+use crate::machine::Machine;
+use crate::vendor::{Arrival, Double, Reply, json as reply, text};
 
 pub(crate) const API: &str = "api.anthropic.com";
 
 /// What the client says with a subscription's token, and must say.
 const OAUTH: &str = "oauth-2025-04-20";
 
-/// The person's two credentials.
-pub(crate) struct Accounts {
-    pub(crate) subscription: Canary,
-    pub(crate) key: Canary,
+/// The API, and the person's two credentials.
+pub(crate) struct Anthropic {
+    subscription: Canary,
+    key: Canary,
 }
 
-impl Accounts {
+impl Anthropic {
     pub(crate) fn new() -> Self {
         Self {
             subscription: Canary::with_prefix("sk-ant-oat01-"),
@@ -27,10 +29,25 @@ impl Accounts {
         }
     }
 
-    /// Says whose request it is: exactly one credential, in its own place.
-    pub(crate) fn who(&self, headers: &HeaderMap) -> Option<&'static str> {
+    /// Grants both credentials.
+    pub(crate) async fn grant(&self, machine: &Machine) {
+        machine.grant("claude", "CLAUDE_CODE_OAUTH_TOKEN", &self.subscription).await;
+        machine.grant("anthropic", "ANTHROPIC_API_KEY", &self.key).await;
+    }
+}
+
+impl Double for Anthropic {
+    fn hosts(&self) -> &[&str] {
+        &[API]
+    }
+
+    fn canaries(&self) -> Vec<&Canary> {
+        vec![&self.subscription, &self.key]
+    }
+
+    fn account(&self, head: &Parts) -> Option<&'static str> {
         let field = |name: &str| {
-            let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+            let value = head.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
             String::from_utf8_lossy(value).into_owned()
         };
         let (bearer, key) = (field(AUTHORIZATION.as_str()), field("x-api-key"));
@@ -40,21 +57,22 @@ impl Accounts {
         }
         (key == self.key.text() && bearer.is_empty() && !is_oauth).then_some("key")
     }
-}
 
-/// Answers a request that carries a credential.
-pub(crate) fn answer(path: &str, sent: &[u8]) -> Reply {
-    match path {
-        "/v1/messages" => messages(&serde_json::from_slice(sent).unwrap_or_default()),
-        "/v1/messages/count_tokens" => reply(200, &json!({"input_tokens": 10})),
-        "/v1/models" => reply(200, &json!({"data": [], "has_more": false})),
-        _ => reply(404, &error("not_found_error", "Not found")),
+    fn answer(&self, arrival: Arrival) -> BoxFuture<'_, Reply> {
+        Box::pin(async move {
+            let (path, account) = (arrival.path().to_owned(), arrival.account());
+            let sent = arrival.body().await;
+            match (account, &*path) {
+                (None, _) => {
+                    reply(401, &error("authentication_error", "invalid x-api-key or token"))
+                }
+                (_, "/v1/messages") => messages(&serde_json::from_slice(&sent).unwrap_or_default()),
+                (_, "/v1/messages/count_tokens") => reply(200, &json!({"input_tokens": 10})),
+                (_, "/v1/models") => reply(200, &json!({"data": [], "has_more": false})),
+                _ => reply(404, &error("not_found_error", "Not found")),
+            }
+        })
     }
-}
-
-/// Answers a request without one.
-pub(crate) fn refused() -> Reply {
-    reply(401, &error("authentication_error", "invalid x-api-key or token"))
 }
 
 fn error(kind: &str, message: &str) -> Value {
@@ -116,10 +134,4 @@ fn messages(asked: &Value) -> Reply {
     let mut answer = text(200, Bytes::from(events.iter().map(line).collect::<String>()));
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     answer
-}
-
-fn reply(status: u16, value: &Value) -> Reply {
-    let mut reply = text(status, value.to_string());
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    reply
 }

@@ -1,8 +1,9 @@
 //! Real clients in the sandbox: each works with the grant, and is refused without it.
 
+use crate::github::{BLOB, blob, hash};
 use crate::machine::{GITHUB, Machine, NONE, source, tool};
 use crate::program::Output;
-use crate::vendor::{BLOB, OTHER, blob, hash};
+use crate::vendor::OTHER;
 
 #[tokio::test]
 #[ignore = "needs bubblewrap and curl; run cargo xtask e2e"]

@@ -1,13 +1,15 @@
-//! A person's machine: the command, its home, a workspace, a vendor.
+//! A person's machine: the command, its home, a workspace, vendors.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use moat_provider_testkit::Canary;
 use tempfile::TempDir;
 
 use crate::forge;
+use crate::github::{GitHub, LOGIN};
 use crate::program::{Output, Program};
-use crate::vendor::Vendor;
+use crate::vendor::{Double, Vendor};
 
 /// Where `cargo xtask e2e` puts what it installs.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/e2e");
@@ -22,30 +24,43 @@ pub(crate) const NONE: &[&str] =
 
 pub(crate) struct Machine {
     directory: TempDir,
-    pub(crate) token: Canary,
+    pub(crate) github: Arc<GitHub>,
     pub(crate) vendor: Vendor,
 }
 
 impl Machine {
-    /// Makes a machine whose person has a token of the vendor in the environment, and grants it.
+    /// Makes a machine whose person has a token of GitHub's in the environment, and grants it.
     pub(crate) async fn granted() -> Self {
-        let token = Canary::shaped("ghp_", moat_provider_core::Alphabet::Alphanumeric, 36);
+        Self::with([]).await
+    }
+
+    /// Makes such a machine with more vendors around it.
+    pub(crate) async fn with(doubles: impl IntoIterator<Item = Arc<dyn Double>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         for name in ["home", "work", "repositories", "outside"] {
             std::fs::create_dir(directory.path().join(name)).unwrap();
         }
-        let repositories = directory.path().join("repositories/o");
-        std::fs::create_dir(&repositories).unwrap();
-        forge::create(&repositories, "all.git").await;
-        forge::create(&repositories, "public.git").await;
-        let vendor = Vendor::start(&token, directory.path().join("repositories")).await;
-        let machine = Self { directory, token, vendor };
+        let repositories = directory.path().join("repositories");
+        std::fs::create_dir(repositories.join("o")).unwrap();
+        forge::create(&repositories.join("o"), "all.git").await;
+        forge::create(&repositories.join("o"), "public.git").await;
+        let github = Arc::new(GitHub::new(repositories));
+        let mut all: Vec<Arc<dyn Double>> = vec![github.clone()];
+        all.extend(doubles);
+        let vendor = Vendor::start(all).await;
+        let machine = Self { directory, github, vendor };
         std::fs::write(machine.path("upstream.pem"), machine.vendor.authority()).unwrap();
-        let grant = machine.moat().args(["grant", "github"]).env("GH_TOKEN", machine.token.text());
-        let granted = grant.run().await;
-        machine.checked(&granted);
-        assert!(granted.says("octocat"), "{granted}");
+        let granted = machine.grant("github", "GH_TOKEN", &machine.github.token).await;
+        assert!(granted.says(LOGIN), "{granted}");
         machine
+    }
+
+    /// Grants a credential that stands in the person's environment.
+    pub(crate) async fn grant(&self, grant: &str, variable: &str, secret: &Canary) -> Output {
+        let granted = self.moat().args(["grant", grant]).env(variable, secret.text()).run().await;
+        granted.text();
+        self.checked(&granted);
+        granted
     }
 
     /// Returns a path that is not in the workspace.
@@ -63,7 +78,12 @@ impl Machine {
 
     /// Returns the command, as a person has it in a shell.
     pub(crate) fn moat(&self) -> Program {
-        Program::new(env!("CARGO_BIN_EXE_moat"))
+        self.with_state(Program::new(env!("CARGO_BIN_EXE_moat")))
+    }
+
+    /// Gives a program that starts the command what the command needs.
+    pub(crate) fn with_state(&self, program: Program) -> Program {
+        program
             .directory(&self.workspace())
             .env("HOME", self.directory.path().join("home"))
             .env("MOAT_HOME", self.moat_home())
@@ -73,26 +93,12 @@ impl Machine {
             .env("MOAT_CONNECT_TO", self.vendor.connect_to())
     }
 
-    /// Runs a command in the sandbox, and searches what it printed for the token.
+    /// Runs a command in the sandbox, and searches what it printed for secrets.
     pub(crate) async fn run(&self, flags: &[&str], command: &[&str]) -> Output {
         let output = self.moat().arg("run").args(flags).args(tools()).arg("--").args(command).run();
         let output = output.await;
         self.checked(&output);
         output
-    }
-
-    /// Grants both credentials of Anthropic's.
-    pub(crate) async fn grant_claude(&self) {
-        let accounts = self.vendor.accounts();
-        for (grant, variable, token) in [
-            ("claude", "CLAUDE_CODE_OAUTH_TOKEN", &accounts.subscription),
-            ("anthropic", "ANTHROPIC_API_KEY", &accounts.key),
-        ] {
-            let granted =
-                self.moat().args(["grant", grant]).env(variable, token.text()).run().await;
-            granted.text();
-            self.checked(&granted);
-        }
     }
 
     /// Runs an agent with a prompt, which may begin with a dash.
@@ -105,19 +111,18 @@ impl Machine {
         self.run(flags, &["sh", "-c", script]).await
     }
 
-    /// Fails when the token stands in what a program printed, in any form.
+    /// Fails when a secret stands in what a program printed, in any form.
     pub(crate) fn checked(&self, output: &Output) {
-        let accounts = self.vendor.accounts();
         for stream in [&output.stdout, &output.stderr] {
-            for token in [&self.token, &accounts.subscription, &accounts.key] {
-                assert_eq!(token.find_in(stream), None, "{output}");
+            for secret in self.vendor.canaries() {
+                assert_eq!(secret.find_in(stream), None, "{output}");
             }
         }
     }
 
     /// Returns how many requests arrived with the token so far.
     pub(crate) fn authenticated(&self) -> usize {
-        self.vendor.seen().iter().filter(|seen| seen.had_token).count()
+        self.vendor.asked(LOGIN)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A double in the place of GitHub's API.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -14,19 +14,25 @@ use crate::support::Moat;
 /// GitHub with one account, whose token may be ended.
 pub(crate) struct GitHub {
     pub(crate) token: Canary,
+    /// Further tokens of the account.
+    others: Arc<Mutex<Vec<Canary>>>,
     double: VendorDouble,
 }
 
 struct Api {
     token: Canary,
+    others: Arc<Mutex<Vec<Canary>>>,
     is_ended: Arc<AtomicBool>,
 }
 
 impl Vendor for Api {
     #[expect(clippy::disallowed_methods, reason = "the vendor knows the token")]
     fn answer(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        let expected = format!("Bearer {}", self.token.secret().expose());
-        let is_known = request.headers().get("authorization").is_some_and(|it| *it == *expected);
+        let others = self.others.lock().unwrap();
+        let is_known = std::iter::once(&self.token).chain(&*others).any(|token| {
+            let expected = format!("Bearer {}", token.secret().expose());
+            request.headers().get("authorization").is_some_and(|it| *it == *expected)
+        });
         match (request.method().as_str(), request.uri().path()) {
             ("GET", "/user") if is_known && !self.is_ended.load(Ordering::Relaxed) => {
                 json(200, &json!({ "login": "octocat" }))
@@ -43,9 +49,17 @@ impl Vendor for Api {
 
 impl GitHub {
     pub(crate) fn new() -> Self {
-        let token = Canary::shaped("ghp_", Alphabet::Alphanumeric, 36);
-        let api = Api { token: token.clone(), is_ended: Arc::default() };
-        Self { token, double: VendorDouble::https(api, ["api.github.com"]) }
+        let (token, others) = (canary(), Arc::default());
+        let is_ended = Arc::default();
+        let api = Api { token: token.clone(), others: Arc::clone(&others), is_ended };
+        Self { token, others, double: VendorDouble::https(api, ["api.github.com"]) }
+    }
+
+    /// Makes another token of the account.
+    pub(crate) fn another(&self) -> Canary {
+        let token = canary();
+        self.others.lock().unwrap().push(token.clone());
+        token
     }
 
     /// Sets a person up whose requests to GitHub come here.
@@ -66,9 +80,8 @@ impl GitHub {
     }
 
     /// Returns the token as it is piped.
-    #[expect(clippy::disallowed_methods, reason = "the token is handed over on standard input")]
     pub(crate) fn text(&self) -> String {
-        format!("{}\n", self.token.secret().expose())
+        text(&self.token)
     }
 
     /// Returns methods and paths of the requests that came.
@@ -77,4 +90,15 @@ impl GitHub {
             |request: &Request<Bytes>| format!("{} {}", request.method(), request.uri().path());
         self.double.requests().iter().map(line).collect()
     }
+}
+
+/// Draws a token that the vendor does not know.
+pub(crate) fn canary() -> Canary {
+    Canary::shaped("ghp_", Alphabet::Alphanumeric, 36)
+}
+
+/// Returns a token as a program prints it.
+#[expect(clippy::disallowed_methods, reason = "the token is handed over in plain")]
+pub(crate) fn text(token: &Canary) -> String {
+    format!("{}\n", token.secret().expose())
 }

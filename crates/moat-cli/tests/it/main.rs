@@ -5,8 +5,12 @@
 mod config;
 mod credentials;
 mod demo;
+mod doctor;
 mod failures;
 mod github;
+mod proxy;
+mod refresh;
 mod runs;
+mod stop;
 mod support;
 mod surface;

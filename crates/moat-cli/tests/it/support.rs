@@ -2,9 +2,11 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
+use moat_provider_core::Credential;
 use moat_provider_testkit::Canary;
+use moat_store::{CredentialStore, Expect, FileStore};
 use tempfile::TempDir;
 
 /// One person on one machine: a home, a workspace, no keyring, nobody at the terminal.
@@ -60,9 +62,17 @@ impl Moat {
     }
 
     /// Runs a command with this on its standard input.
-    #[expect(clippy::disallowed_methods, reason = "the program under test is started")]
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ended {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_moat"))
+        let mut child = self.start(arguments);
+        // A command that reads no input may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Ended::of(child)
+    }
+
+    /// Starts a command.
+    #[expect(clippy::disallowed_methods, reason = "the program under test is started")]
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_moat"))
             .args(&self.arguments)
             .args(arguments)
             .current_dir(self.workspace())
@@ -76,15 +86,17 @@ impl Moat {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
-        // A command that reads no input may be gone already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Ended {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+            .unwrap()
+    }
+
+    /// Changes what is stored of a grant, as another program would have left it.
+    pub(crate) fn edit(&self, grant: &str, edit: impl FnOnce(&Credential) -> Credential) {
+        let store = FileStore::builder(self.home()).build();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let stored = store.load(&grant.parse().unwrap()).await.unwrap();
+            store.save(&edit(&stored.credential), Expect::Anything).await.unwrap();
+        });
     }
 
     /// Returns every file below the home, as relative paths.
@@ -107,6 +119,16 @@ impl Moat {
 }
 
 impl Ended {
+    /// Waits for the end of a command.
+    pub(crate) fn of(child: Child) -> Self {
+        let output = child.wait_with_output().unwrap();
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// Fails the test unless the command has done what it was asked for.
     #[track_caller]
     pub(crate) fn succeeded(self) -> Self {

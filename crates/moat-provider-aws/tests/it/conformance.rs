@@ -13,6 +13,7 @@ fn expect() -> Expect {
         Capability::Endpoint,
         Capability::Minting,
         Capability::Revocable,
+        Capability::Diagnosable,
         Capability::Describable,
     ])
     .vendor(|canary| Sts::knowing(&canary.secret()))

@@ -33,6 +33,7 @@ fn a_subscription_conforms() {
         Capability::Agent,
         Capability::Revocable,
         Capability::RunStoppedHook,
+        Capability::Diagnosable,
         Capability::Describable,
     ])
     .canary(|| token(OAUTH_PREFIX))
@@ -82,18 +83,22 @@ fn a_subscription_conforms() {
 
 #[test]
 fn a_key_conforms() {
-    let expect =
-        Expect::new([Capability::Credential, Capability::Revocable, Capability::Describable])
-            .canary(|| token(KEY_PREFIX))
-            .vendor(|canary| Accounts::knowing([canary]))
-            .placeholder_shape(shape(KEY_PREFIX))
-            .grant_from("ANTHROPIC_API_KEY", |canary, ports| {
-                let key = canary.secret();
-                ports.with_environment(FakeEnvironment::new().secret("ANTHROPIC_API_KEY", key))
-            })
-            .grant_from("the person", |canary, ports| {
-                ports.with_terminal(FakeTerminal::new().expect_secret("API key", canary.secret()))
-            })
-            .sample(|canary| credential("anthropic", &canary.secret(), "env"));
+    let expect = Expect::new([
+        Capability::Credential,
+        Capability::Revocable,
+        Capability::Diagnosable,
+        Capability::Describable,
+    ])
+    .canary(|| token(KEY_PREFIX))
+    .vendor(|canary| Accounts::knowing([canary]))
+    .placeholder_shape(shape(KEY_PREFIX))
+    .grant_from("ANTHROPIC_API_KEY", |canary, ports| {
+        let key = canary.secret();
+        ports.with_environment(FakeEnvironment::new().secret("ANTHROPIC_API_KEY", key))
+    })
+    .grant_from("the person", |canary, ports| {
+        ports.with_terminal(FakeTerminal::new().expect_secret("API key", canary.secret()))
+    })
+    .sample(|canary| credential("anthropic", &canary.secret(), "env"));
     assert_conforms(&Anthropic::new(), expect);
 }

@@ -72,6 +72,9 @@ impl Provider for Everything {
     fn as_run_stopped_hook(&self) -> Option<&dyn RunStoppedHook> {
         Some(self)
     }
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
+        Some(self)
+    }
     fn as_describable(&self) -> Option<&dyn DescribableProvider> {
         Some(self)
     }
@@ -308,6 +311,19 @@ impl RunStoppedHook for Everything {
     }
 }
 
+impl DiagnosableProvider for Everything {
+    fn diagnose<'a>(
+        &'a self,
+        _: &'a GrantContext,
+        credentials: &'a [CredentialInfo],
+    ) -> BoxFuture<'a, Vec<Diagnosis>> {
+        let there = Diagnosis::good("grants", format!("{} of them", credentials.len()));
+        let old = Diagnosis::warning("client", "version 1", "install version 2");
+        let none = Diagnosis::bad("settings", "cannot be read", "chmod u+r ~/.settings");
+        Box::pin(async { vec![there, old, none] })
+    }
+}
+
 impl DescribableProvider for Everything {
     fn description(&self) -> &str {
         "An example of everything"
@@ -463,13 +479,14 @@ fn capabilities_are_what_the_accessors_say() {
             provider.as_revocable().is_some(),
             provider.as_minting().is_some(),
             provider.as_run_stopped_hook().is_some(),
+            provider.as_diagnosable().is_some(),
             provider.as_describable().is_some(),
         ]
         .iter()
         .filter(|there| **there)
         .count()
     };
-    assert_eq!((count(&*all), count(&agent)), (8, 1));
+    assert_eq!((count(&*all), count(&agent)), (9, 1));
 }
 
 #[test]
@@ -660,6 +677,28 @@ fn a_hook_returns_what_to_keep() {
     let meta = now_or_never(hook.on_run_stopped(&cx, &stopped)).unwrap();
     let expected = [("run", "r1"), ("seconds", "5"), ("session", "s-1"), ("workspace", "/w")];
     assert!(meta.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected));
+}
+
+#[test]
+fn a_provider_looks_at_what_its_grants_need() {
+    let all = everything();
+    let cx = GrantContext::builder(host_context()).build();
+    let credentials = [credential("everything", "t").info().clone()];
+    let found = now_or_never(all.as_diagnosable().unwrap().diagnose(&cx, &credentials));
+    let findings: Vec<_> = found.iter().map(|it| (it.finding(), it.fix().is_some())).collect();
+    let expected = [(Finding::Good, false), (Finding::Warning, true), (Finding::Bad, true)];
+    assert_eq!(findings, expected);
+    assert_eq!((found[0].subject(), found[0].detail()), ("grants", "1 of them"));
+    assert_eq!(found[2].fix(), Some("chmod u+r ~/.settings"));
+}
+
+#[test]
+fn an_agent_names_the_program_that_a_person_installs() {
+    let claude = ClientProgram::new("claude", "2.1.0", "see https://example.com/install");
+    assert_eq!(claude.name(), "claude");
+    assert_eq!(claude.proven_version(), "2.1.0");
+    assert_eq!(claude.install(), "see https://example.com/install");
+    assert_eq!(AgentOnly::default().client(), None);
 }
 
 #[test]

@@ -14,6 +14,7 @@ fn expect() -> Expect {
         Capability::Credential,
         Capability::Refreshable,
         Capability::Revocable,
+        Capability::Diagnosable,
         Capability::Describable,
     ])
     .vendor(|canary| Accounts::new().knows(&canary.secret(), "octocat"))

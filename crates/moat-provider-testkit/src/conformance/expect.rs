@@ -27,6 +27,8 @@ pub enum Capability {
     Minting,
     /// [`Provider::as_run_stopped_hook`]
     RunStoppedHook,
+    /// [`Provider::as_diagnosable`]
+    Diagnosable,
     /// [`Provider::as_describable`]
     Describable,
 }

@@ -44,7 +44,7 @@ fn names(report: &mut Report, provider: &dyn Provider, expect: &Expect) {
 
 fn capabilities(report: &mut Report, provider: &dyn Provider, expect: &Expect) {
     // Each accessor leads to the same provider again: to its name, and to its other capabilities.
-    let views: [(Capability, Option<&ProviderName>); 8] = [
+    let views: [(Capability, Option<&ProviderName>); 9] = [
         (Capability::Credential, provider.as_credential().map(|p| p.name())),
         (Capability::Agent, provider.as_agent().map(|p| p.name())),
         (Capability::Endpoint, provider.as_endpoint().map(|p| p.name())),
@@ -52,6 +52,7 @@ fn capabilities(report: &mut Report, provider: &dyn Provider, expect: &Expect) {
         (Capability::Revocable, provider.as_revocable().map(|p| p.name())),
         (Capability::Minting, provider.as_minting().map(|p| p.name())),
         (Capability::RunStoppedHook, provider.as_run_stopped_hook().map(|p| p.name())),
+        (Capability::Diagnosable, provider.as_diagnosable().map(|p| p.name())),
         (Capability::Describable, provider.as_describable().map(|p| p.name())),
     ];
     for (capability, view) in views {

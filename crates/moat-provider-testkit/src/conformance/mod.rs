@@ -7,6 +7,7 @@
 //! [`Expect`] says what the provider is expected to be; [`Rule`] lists what is checked.
 
 mod agent;
+mod diagnosis;
 mod endpoints;
 mod expect;
 mod grant;
@@ -47,6 +48,7 @@ pub fn check(provider: &dyn Provider, expect: Expect) -> Result<(), Violations> 
         lifecycle::check(&mut report, provider, &expect, &samples);
         observe::check(&mut report, provider, &expect, &samples);
     }
+    diagnosis::check(&mut report, provider, &samples);
     agent::check(&mut report, provider, &expect, &samples);
     report.provider_keeps_nothing(provider, &samples);
     match Violations::of(report.into_found()) {

@@ -110,6 +110,8 @@ pub enum Rule {
     /// Endpoints that issue credentials are declared, or their absence is, with a reason, as
     /// expected.
     IssuingEndpoints,
+    /// A diagnosis is made with and without ports, asks no vendor, and consists of single lines.
+    Diagnosis,
     /// An agent chooses among the grants that there are, prepares a container, and starts with a
     /// command.
     Agent,
@@ -160,6 +162,7 @@ impl Rule {
         Self::Minting,
         Self::Endpoints,
         Self::IssuingEndpoints,
+        Self::Diagnosis,
         Self::Agent,
     ];
 
@@ -209,6 +212,7 @@ impl Rule {
             Self::Minting => "minting",
             Self::Endpoints => "endpoints",
             Self::IssuingEndpoints => "issuing-endpoints",
+            Self::Diagnosis => "diagnosis",
             Self::Agent => "agent",
         }
     }

@@ -29,6 +29,8 @@ pub(crate) enum Defect {
     TokenInState,
     HookKeepsToken,
     DeclaresIssuing,
+    DiagnosisAsks,
+    DiagnosisRambles,
 }
 
 static NAME: ProviderName = ProviderName::from_static("broker");
@@ -102,6 +104,10 @@ impl Provider for Broker {
     }
 
     fn as_run_stopped_hook(&self) -> Option<&dyn RunStoppedHook> {
+        Some(self)
+    }
+
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
         Some(self)
     }
 }
@@ -309,10 +315,27 @@ impl RunStoppedHook for Broker {
     }
 }
 
+impl DiagnosableProvider for Broker {
+    fn diagnose<'a>(
+        &'a self,
+        cx: &'a GrantContext,
+        credentials: &'a [CredentialInfo],
+    ) -> BoxFuture<'a, Vec<Diagnosis>> {
+        Box::pin(async move {
+            if self.has(Defect::DiagnosisAsks) {
+                let request = Request::get(format!("https://{HOST}/")).body(Bytes::new()).unwrap();
+                _ = cx.host().http().send(request).await;
+            }
+            let end = if self.has(Defect::DiagnosisRambles) { "\nand so on" } else { "" };
+            vec![Diagnosis::good("grants", format!("{} are there{end}", credentials.len()))]
+        })
+    }
+}
+
 /// What the broker is expected to be.
 pub(crate) fn expectation() -> Expect {
-    use Capability::{Agent, Credential, Endpoint, Minting, RunStoppedHook};
-    Expect::new([Credential, Agent, Endpoint, Minting, RunStoppedHook])
+    use Capability::{Agent, Credential, Diagnosable, Endpoint, Minting, RunStoppedHook};
+    Expect::new([Credential, Agent, Endpoint, Minting, RunStoppedHook, Diagnosable])
         .no_issuing_endpoints()
         .grant_from("the terminal", |canary, ports| {
             ports

@@ -91,6 +91,8 @@ const DEFECTS: &[(Defect, Rule)] = &[
     (Defect::TokenInState, Rule::SecretInInfo),
     (Defect::HookKeepsToken, Rule::SecretInInfo),
     (Defect::DeclaresIssuing, Rule::IssuingEndpoints),
+    (Defect::DiagnosisAsks, Rule::Diagnosis),
+    (Defect::DiagnosisRambles, Rule::Diagnosis),
 ];
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use moat_provider_core::{CredentialKey, Provider, RefreshableProvider};
 use moat_store::{Generation, Lease, StoreError, StoreErrorKind, Stored};
 use time::OffsetDateTime;
+use tokio::sync::oneshot;
 
 pub(crate) use self::pace::Pace;
 use self::save::Unsaved;
@@ -109,9 +110,10 @@ impl Task {
         if self.poll.is_over(self.now()) {
             self.reread().await;
         }
-        let (ensure, rejected) = {
+        let (ensure, renew, rejected) = {
             let mut inbox = self.slot.inbox();
-            (std::mem::take(&mut inbox.ensure), inbox.rejected.take())
+            let ensure = std::mem::take(&mut inbox.ensure);
+            (ensure, std::mem::take(&mut inbox.renew), inbox.rejected.take())
         };
         if let Some(generation) = rejected {
             self.reject(generation);
@@ -119,13 +121,22 @@ impl Task {
         if self.due_in().is_some_and(|wait| wait.is_zero()) {
             self.refresh().await;
         }
+        if renew.iter().any(|caller| !caller.is_closed()) {
+            let answer = self.renew().await;
+            self.tell(renew, &answer);
+        }
         if ensure.iter().any(|caller| !caller.is_closed()) {
             let answer = self.ensure().await;
-            self.publish();
-            for caller in ensure {
-                // A caller that no longer waits.
-                let _ = caller.send(answer.clone());
-            }
+            self.tell(ensure, &answer);
+        }
+    }
+
+    /// Answers callers, after subscribers were shown the same.
+    fn tell(&mut self, callers: Vec<oneshot::Sender<Answer>>, answer: &Answer) {
+        self.publish();
+        for caller in callers {
+            // A caller that no longer waits.
+            let _ = caller.send(answer.clone());
         }
     }
 
@@ -273,6 +284,30 @@ impl Task {
             self.refresh().await;
         }
         self.answer()
+    }
+
+    /// Does what a caller wants who wants the next credential now.
+    async fn renew(&mut self) -> Answer {
+        self.reread().await;
+        let Some(held) = &self.held else { return self.answer() };
+        if self.unsaved.is_none() && self.refreshable().is_none() {
+            let info = held.credential.info();
+            let life = if info.is_expired(self.now()) { Life::Expired } else { Life::Good };
+            return Err(match info.refreshed_by() {
+                Some(owner) => Problem::owned(&self.key, owner, life),
+                None => Problem::not_renewable(&self.key, life),
+            });
+        }
+        let now = self.now();
+        if self.unsaved.is_none() && self.pace.may_ask(now) {
+            self.refresh().await;
+        }
+        let problem = self.unsaved.as_ref().map(Unsaved::problem).or(self.pace.trouble.as_ref());
+        match (problem, &self.held) {
+            (Some(problem), _) => Err(problem.clone()),
+            (None, Some(held)) => Ok(Stored::clone(held)),
+            (None, None) => self.answer(),
+        }
     }
 
     fn is_due_before_run(&mut self) -> bool {

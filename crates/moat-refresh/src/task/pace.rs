@@ -77,7 +77,12 @@ impl Pace {
 
     /// Whether a refresh makes sense now that nobody planned.
     pub(super) fn may_call(&mut self, now: OffsetDateTime) -> bool {
-        !self.is_given_up() && self.not_before.is_over(now) && self.vendor_wait.is_over(now)
+        !self.is_given_up() && self.may_ask(now)
+    }
+
+    /// Whether the vendor may be asked now that a person wants it.
+    pub(super) fn may_ask(&mut self, now: OffsetDateTime) -> bool {
+        self.not_before.is_over(now) && self.vendor_wait.is_over(now)
     }
 
     /// Whether a refresh failed for good.

@@ -10,6 +10,7 @@ mod mint;
 mod processes;
 mod properties;
 mod rejected;
+mod renewing;
 mod saving;
 mod secrecy;
 mod timing;

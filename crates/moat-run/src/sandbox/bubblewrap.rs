@@ -17,15 +17,19 @@ use tokio::task::spawn_blocking;
 use self::arguments::{Arguments, Facts, RunFiles};
 use super::process::{self, Process};
 use super::streams::{self, Prepared};
-use super::{Missing, Running, Sandbox, WayKind, binds, detect, lookup, publish, seccomp};
+use super::{Missing, Running, Sandbox, WayKind, binds, detect, lookup, publish, seccomp, visit};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
 
 /// Where distributions put it. The person's `PATH` is not asked: it may name a workspace.
 const PLACES: [&str; 4] =
     ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap", "/run/current-system/sw/bin/bwrap"];
 
-/// The first descriptor that bubblewrap gets besides the standard streams.
-const FIRST: i32 = 3;
+/// The descriptor of the socket for visitors, which bubblewrap leaves to the bridge
+/// (sd_listen_fds(3)).
+const DOOR: i32 = 3;
+
+/// The first descriptor that bubblewrap gets for itself.
+const FIRST: i32 = 4;
 
 /// Starts containers with [bubblewrap](https://github.com/containers/bubblewrap) 0.8 or newer.
 ///
@@ -150,7 +154,8 @@ impl Bubblewrap {
         let binds = binds::checked(&spec.binds, self.home.as_deref())?;
         let filters = seccomp::filters()?;
         let mut command = command(&program);
-        let streams = streams::prepare(spec.stdio, &mut command).map_err(io_failed)?;
+        let (standard, streams) = streams::prepare(spec.stdio).map_err(io_failed)?;
+        standard.give_to(&mut command);
         let publish = (!spec.publish.is_empty()).then(|| socket.with_file_name("publish.sock"));
         let publish = publish.map(absolute).transpose().map_err(io_failed)?;
         let facts = Facts::of_this_machine(self.limits.clone());
@@ -164,8 +169,9 @@ impl Bubblewrap {
         }
         let (report, writer) = pipe().map_err(io_failed)?;
         arguments.descriptor("--json-status-fd", OwnedFd::from(writer));
+        let door = visit::listen(&socket.with_file_name(visit::SOCKET)).map_err(io_failed)?;
         let bridge = bridge_arguments(spec, *port, publish.is_some(), &streams, &self.limits);
-        pass(&mut command, arguments, bridge).map_err(io_failed)?;
+        pass(&mut command, arguments, door, bridge).map_err(io_failed)?;
         Ok(Ready { command, report, streams, publish })
     }
 }
@@ -206,6 +212,7 @@ fn bridge_arguments(
         "--nofile".into(),
         limits.descriptors.to_string(),
     ];
+    arguments.push("--visits".into());
     if publish {
         arguments.extend(["--publish".into(), super::PUBLISH_SOCKET.into()]);
     }
@@ -218,14 +225,19 @@ fn bridge_arguments(
 }
 
 /// Hands over arguments and descriptors.
-fn pass(command: &mut Command, arguments: Arguments, bridge: Vec<String>) -> io::Result<()> {
+fn pass(
+    command: &mut Command,
+    arguments: Arguments,
+    door: OwnedFd,
+    bridge: Vec<String>,
+) -> io::Result<()> {
     let (mut text, descriptors) = (Vec::new(), arguments.descriptors);
     for argument in arguments.list {
         text.extend(argument.into_encoded_bytes());
         text.push(0);
     }
     let list = FIRST + i32::try_from(descriptors.len()).map_err(io::Error::other)?;
-    let mut mappings = Vec::new();
+    let mut mappings = vec![FdMapping { parent_fd: door, child_fd: DOOR }];
     for (parent_fd, child_fd) in descriptors.into_iter().zip(FIRST..) {
         mappings.push(FdMapping { parent_fd, child_fd });
     }

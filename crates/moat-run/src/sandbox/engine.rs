@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio as ProcessStdio};
 use std::sync::Arc;
 
-use moat_provider_core::BoxFuture;
+use moat_provider_core::{BoxFuture, RunId};
 use tokio::task::spawn_blocking;
 
 use self::arguments::Container;
@@ -36,11 +36,19 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
-    const fn name(self) -> &'static str {
+    /// Returns the name of its program.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Docker => "docker",
             Self::Podman => "podman",
         }
+    }
+
+    /// Returns the name that the container of a run has.
+    #[must_use]
+    pub fn container(self, run: &RunId) -> String {
+        format!("moat-{run}")
     }
 }
 
@@ -126,7 +134,7 @@ impl Engine {
     }
 
     fn find(&self) -> Option<PathBuf> {
-        let places = PLACES.iter().map(|place| Path::new(place).join(self.kind.name()));
+        let places = PLACES.iter().map(|place| Path::new(place).join(self.kind.as_str()));
         match &self.program {
             Some(program) => Some(program.clone()),
             None => places.into_iter().find(|place| place.is_file()),
@@ -144,7 +152,7 @@ impl Engine {
 
     /// Looks for what is missing; blocks.
     fn lacks(&self) -> Vec<Missing> {
-        let (name, mut missing) = (self.kind.name(), Vec::new());
+        let (name, mut missing) = (self.kind.as_str(), Vec::new());
         match self.find() {
             Some(program) => {
                 let mut command = self.command(&program);
@@ -190,7 +198,7 @@ impl Engine {
 
     /// Prepares the client; blocks.
     fn prepare(&self, spec: &ContainerSpec) -> Result<Ready> {
-        let name = self.kind.name();
+        let name = self.kind.as_str();
         let program = self.find().ok_or_else(|| {
             RunError::new(RunErrorKind::SandboxMissing, format!("{name} is not installed"))
         })?;
@@ -219,11 +227,12 @@ impl Engine {
         write_environment(&environment, &container.environment(spec)).map_err(io_failed)?;
         let mut command = self.command(&program);
         command.args(arguments);
-        let streams = match spec.stdio {
-            Stdio::Captured => Some(streams::prepare(spec.stdio, &mut command)),
-            Stdio::Inherit => None,
-        };
-        let streams = streams.transpose().map_err(io_failed)?;
+        let mut streams = None;
+        if spec.stdio == Stdio::Captured {
+            let (standard, prepared) = streams::prepare(spec.stdio).map_err(io_failed)?;
+            standard.give_to(&mut command);
+            streams = Some(prepared);
+        }
         let remote = Client { engine: self.clone(), program, container: container.name(spec) };
         Ok(Ready { command, streams, publish, remote: Arc::new(remote) })
     }
@@ -238,7 +247,7 @@ struct Ready {
 
 impl Sandbox for Engine {
     fn name(&self) -> &'static str {
-        self.kind.name()
+        self.kind.as_str()
     }
 
     fn way(&self) -> WayKind {

@@ -17,6 +17,7 @@ mod seccomp;
 mod streams;
 mod terminal;
 mod unconfined;
+mod visit;
 
 use std::fmt;
 
@@ -29,6 +30,8 @@ pub use self::detect::detect;
 pub use self::engine::{Engine, EngineKind};
 pub use self::running::{Captured, Running, Signal};
 pub use self::unconfined::{UNCONFINED_WARNING, Unconfined};
+pub(crate) use self::visit::SOCKET as VISITS_SOCKET;
+pub use self::visit::visit;
 
 /// Where the run's socket appears in a sandbox.
 pub const PROXY_SOCKET: &str = "/run/moat/proxy.sock";

@@ -169,6 +169,15 @@ impl Running {
         Ok(self)
     }
 
+    /// Lets this process live on when it gets signals that the command gets as well.
+    pub(super) fn survive_signals(mut self, which: &[Signal]) -> io::Result<Self> {
+        for survived in which {
+            let mut signals = signal(SignalKind::from_raw(survived.native().as_raw()))?;
+            self.tasks.push(tokio::spawn(async move { while signals.recv().await.is_some() {} }));
+        }
+        Ok(self)
+    }
+
     /// Sends a signal to the command; nothing happens when it has ended.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! The standard streams of a sandbox.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, PipeWriter, pipe};
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Command, Stdio as ProcessStdio};
+use std::process::Command;
 
 use tokio::sync::oneshot;
 
@@ -29,44 +30,59 @@ pub(super) enum Streams {
     Relayed { stop: Stop, outputs: Vec<oneshot::Receiver<()>> },
 }
 
-/// Gives a command its streams.
+/// A sandbox's ends of its standard streams.
+#[derive(Debug)]
+pub(super) struct Standard {
+    pub(super) stdin: OwnedFd,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+impl Standard {
+    /// Gives them to a command.
+    pub(super) fn give_to(self, command: &mut Command) {
+        command.stdin(self.stdin).stdout(self.stdout).stderr(self.stderr);
+    }
+}
+
+/// Makes the streams of a command.
 ///
 /// A terminal of the person's never goes into a sandbox: whoever holds one can read what is typed
 /// there. What is no terminal is handed on as it is.
-pub(super) fn prepare(stdio: Stdio, command: &mut Command) -> io::Result<Prepared> {
+pub(super) fn prepare(stdio: Stdio) -> io::Result<(Standard, Prepared)> {
     if stdio == Stdio::Captured {
         let ((stdout, out), (stderr, err)) = (pipe()?, pipe()?);
-        command.stdin(ProcessStdio::null()).stdout(out).stderr(err);
-        return Ok(Prepared::Captured { stdout, stderr });
+        let stdin = File::open("/dev/null")?.into();
+        let standard = Standard { stdin, stdout: out.into(), stderr: err.into() };
+        return Ok((standard, Prepared::Captured { stdout, stderr }));
     }
     if terminal::is_here() {
         let (terminal, user) = Terminal::open()?;
-        command.stdin(user.try_clone()?).stdout(user.try_clone()?);
+        let (stdin, stdout) = (user.try_clone()?, user.try_clone()?);
         // Errors that were redirected stay redirected.
-        command.stderr(if io::stderr().is_terminal() { user } else { own(&io::stderr())? });
-        return Ok(Prepared::Terminal(Box::new(terminal)));
+        let stderr = if io::stderr().is_terminal() { user } else { own(&io::stderr())? };
+        let standard = Standard { stdin, stdout, stderr };
+        return Ok((standard, Prepared::Terminal(Box::new(terminal))));
     }
-    let mut input = None;
-    if io::stdin().is_terminal() {
+    let (stdin, input) = if io::stdin().is_terminal() {
         let (reader, writer) = pipe()?;
-        command.stdin(reader);
-        input = Some(writer);
+        (reader.into(), Some(writer))
     } else {
-        command.stdin(own(&io::stdin())?);
-    }
+        (own(&io::stdin())?, None)
+    };
     let mut outputs = Vec::new();
-    command.stdout(relayed(&io::stdout(), &mut outputs)?);
-    command.stderr(relayed(&io::stderr(), &mut outputs)?);
-    Ok(Prepared::Relayed { input, outputs })
+    let stdout = relayed(&io::stdout(), &mut outputs)?;
+    let stderr = relayed(&io::stderr(), &mut outputs)?;
+    Ok((Standard { stdin, stdout, stderr }, Prepared::Relayed { input, outputs }))
 }
 
 /// Returns what a sandbox gets for an output: a pipe for a terminal, else the stream itself.
 fn relayed(
     stream: &(impl AsFd + IsTerminal),
     outputs: &mut Vec<(io::PipeReader, std::fs::File)>,
-) -> io::Result<ProcessStdio> {
+) -> io::Result<OwnedFd> {
     if !stream.is_terminal() {
-        return Ok(own(stream)?.into());
+        return own(stream);
     }
     let (reader, writer) = pipe()?;
     outputs.push((reader, duplicate(stream)?));

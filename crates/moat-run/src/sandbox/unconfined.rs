@@ -1,10 +1,11 @@
 //! No sandbox at all, for debugging.
 
+use std::io::IsTerminal;
 use std::process::Command;
 
 use moat_provider_core::BoxFuture;
 
-use super::{Missing, Running, Sandbox, WayKind, process, streams};
+use super::{Missing, Running, Sandbox, Signal, WayKind, process, streams};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
 
 /// What a person is told who runs without a sandbox.
@@ -78,13 +79,29 @@ async fn start(spec: &ContainerSpec) -> Result<Running> {
             .with_source(error)
     };
     let prepared = match spec.stdio {
-        Stdio::Captured => Some(streams::prepare(spec.stdio, &mut command).map_err(failed)?),
-        // It is the person's own command on their own terminal, which signals it itself.
+        Stdio::Captured => {
+            let (standard, prepared) = streams::prepare(spec.stdio).map_err(failed)?;
+            standard.give_to(&mut command);
+            Some(prepared)
+        }
+        // It is the person's own command on their own terminal.
         Stdio::Inherit => None,
     };
     let mut running = Running::new(process::start(command, None).await.map_err(failed)?);
-    if let Some(prepared) = prepared {
-        running = running.streams(prepared.begin().map_err(failed)?);
+    match prepared {
+        Some(prepared) => running = running.streams(prepared.begin().map_err(failed)?),
+        None => running = pass_signals(running).map_err(failed)?,
     }
     Ok(running)
+}
+
+/// Passes on what the command would not get otherwise. Keys of a terminal signal it directly; this
+/// process only has to survive them, to come to its end behind the command.
+fn pass_signals(running: Running) -> std::io::Result<Running> {
+    let running = running.pass_signals(&[Signal::Terminate, Signal::Hangup])?;
+    let keys = [Signal::Interrupt, Signal::Quit];
+    match std::io::stdin().is_terminal() {
+        true => running.survive_signals(&keys),
+        false => running.pass_signals(&keys),
+    }
 }

@@ -15,7 +15,7 @@ use moat_run::sandbox::{Sandbox, UNCONFINED_WARNING, Unconfined, detect};
 pub(super) use self::client::client;
 use self::findings::Findings;
 use self::stage::Stage;
-use super::run::place;
+use super::run::bubblewrap;
 use crate::app::App;
 use crate::error::{CliError, Code, Result};
 
@@ -39,7 +39,7 @@ pub(super) async fn demo(app: &App<'_>) -> Result<Code> {
 
 /// Returns a sandbox that works here; or none, and says what that does not protect.
 async fn sandbox(app: &App<'_>) -> Arc<dyn Sandbox> {
-    let found = match place::bubblewrap(app) {
+    let found = match bubblewrap(app) {
         Ok(bubblewrap) => detect(bubblewrap, Vec::new()).await.map_err(CliError::from),
         Err(error) => Err(error),
     };

@@ -1,13 +1,14 @@
 //! `moat run` and `moat AGENT`: from flags and the workspace's file to a sandbox and its exit code.
 
 mod agents;
-pub(super) mod place;
+mod place;
 mod wanted;
 
 use moat_provider_core::{Answer, GrantRef};
 use moat_run::sandbox::{Running, Sandbox};
 use moat_run::{Run, RunError, RunRequest, Runner, Stopped};
 
+pub(in crate::command) use self::place::{IMAGE, bubblewrap, engine, runner};
 use self::wanted::Wanted;
 use super::grant;
 use crate::app::App;
@@ -16,7 +17,7 @@ use crate::error::{CliError, Code, Result};
 use crate::output::line;
 
 /// The exit code of a run that never began; what runners of containers use.
-const FAILED: u8 = 125;
+pub(in crate::command) const FAILED: u8 = 125;
 
 /// Runs a command, which may be an agent's own.
 pub(super) async fn run(app: &App<'_>, args: RunArgs) -> Result<Code> {
@@ -47,7 +48,7 @@ async fn not_begun(run: impl Future<Output = Result<Code>>) -> Result<Code> {
 async fn start(app: &App<'_>, wanted: Wanted) -> Result<Code> {
     let sandbox = place::sandbox(app, wanted.sandbox).await?;
     let (registry, request) = wanted.into_request(app, &*sandbox)?;
-    let runner = place::runner(app, registry)?;
+    let runner = runner(app, registry)?;
     let run = prepare(app, &runner, request).await?;
     tell(app, &run);
     let (code, stopped) = finish(app, run, &*sandbox).await?;
@@ -56,7 +57,11 @@ async fn start(app: &App<'_>, wanted: Wanted) -> Result<Code> {
 }
 
 /// Prepares a run. Where grants are missing and somebody is there, they are offered first.
-pub(super) async fn prepare(app: &App<'_>, runner: &Runner, request: RunRequest) -> Result<Run> {
+pub(in crate::command) async fn prepare(
+    app: &App<'_>,
+    runner: &Runner,
+    request: RunRequest,
+) -> Result<Run> {
     let failed = match runner.prepare(request.clone()).await {
         Ok(run) => return Ok(run),
         Err(failed) => failed,
@@ -80,7 +85,7 @@ pub(super) async fn prepare(app: &App<'_>, runner: &Runner, request: RunRequest)
 }
 
 /// Says what a person should know before the start.
-pub(super) fn tell(app: &App<'_>, run: &Run) {
+pub(in crate::command) fn tell(app: &App<'_>, run: &Run) {
     for warning in run.warnings() {
         app.output.warn(&line(warning));
     }

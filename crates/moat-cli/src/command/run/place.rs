@@ -14,7 +14,7 @@ use crate::args::SandboxChoice;
 use crate::error::{CliError, Result};
 
 /// The variable that names the image of a container engine.
-const IMAGE: &str = "MOAT_IMAGE";
+pub(in crate::command) const IMAGE: &str = "MOAT_IMAGE";
 
 /// Returns the sandbox that was chosen, or the first that works.
 ///
@@ -74,7 +74,8 @@ pub(in crate::command) fn bubblewrap(app: &App<'_>) -> Result<Bubblewrap> {
     Ok(bubblewrap)
 }
 
-fn engine(app: &App<'_>, kind: EngineKind, image: &str) -> Result<Engine> {
+/// Makes the sandbox of a container engine.
+pub(in crate::command) fn engine(app: &App<'_>, kind: EngineKind, image: &str) -> Result<Engine> {
     let mut engine = Engine::new(kind, image, app.system.bridge()?);
     let environment = app.system.environment();
     for name in ["HOME", "PATH", "XDG_RUNTIME_DIR", "DOCKER_HOST"] {

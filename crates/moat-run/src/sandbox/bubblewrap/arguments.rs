@@ -119,6 +119,8 @@ impl Arguments {
         for var in &spec.env {
             self.add(["--setenv", var.name(), var.value()]);
         }
+        // The bridge is the first process, and takes one socket over.
+        self.add(["--setenv", "LISTEN_FDS", "1", "--setenv", "LISTEN_PID", "1"]);
     }
 
     fn system(&mut self, facts: &Facts) {

@@ -26,7 +26,7 @@ pub(super) struct Container<'a> {
 impl Container<'_> {
     /// Returns the name of the container.
     pub(super) fn name(&self, spec: &ContainerSpec) -> String {
-        format!("moat-{}", spec.run)
+        self.kind.container(&spec.run)
     }
 
     /// Returns the contents of the file with the container's variables.

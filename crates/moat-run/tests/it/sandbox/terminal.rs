@@ -68,7 +68,7 @@ pid, fd = start('bash', '--norc', '-i')
 os.write(b'' and 0 or fd, b'PS1=; echo st$((1))art\\n'); expect(fd, 'st1art')
 os.write(fd, b'tty -s && echo is$((1))tty; sleep 60\\n'); expect(fd, 'is1tty')
 time.sleep(0.3); os.write(fd, b'\\x1a'); expect(fd, 'Stopped')
-os.write(fd, b'jobs; kill %1; echo do$((1))ne\\n'); expect(fd, 'do1ne')
+os.write(fd, b'jobs; kill %1; wait %1; echo do$((1))ne\\n'); expect(fd, 'do1ne')
 os.write(fd, b'exit 6\\n'); code = end(pid)
 print(code)
 ";

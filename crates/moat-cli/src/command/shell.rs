@@ -1,0 +1,68 @@
+//! `moat shell`.
+
+use std::path::Path;
+
+use moat_run::sandbox::{self, EngineKind};
+use moat_run::{RunMetadata, StateDir};
+
+use super::run::FAILED;
+use super::runs;
+use crate::app::{App, plain_variable};
+use crate::args::ShellArgs;
+use crate::error::{CliError, Code, Result};
+
+/// The shell where the person's own is not one of the system's.
+const USUAL: &str = "/bin/sh";
+
+/// Starts a shell, or another command, beside the one of a run.
+pub(super) async fn shell(app: &App<'_>, args: &ShellArgs) -> Result<Code> {
+    let state = StateDir::new(app.system.home()?);
+    let id = match &args.run {
+        Some(run) => runs::find(app, &state, Some(run))?,
+        None => runs::latest_alive(app, &state)?,
+    };
+    if !state.is_alive(&id)? {
+        return Err(CliError::new(format!("{id} has ended")).with_hint("moat runs"));
+    }
+    let run = RunMetadata::read(&state.run(&id))?;
+    let socket = match (&run.visits, run.sandbox.as_deref()) {
+        (Some(socket), Some("bubblewrap")) => socket,
+        (_, kind) => return Err(elsewhere(&run, kind)),
+    };
+    let command = match args.command.is_empty() {
+        true => vec![usual_shell(app)?],
+        false => args.command.clone(),
+    };
+    let code = sandbox::visit(socket, &command).await?;
+    Ok(Code::Passed(u8::try_from(code).unwrap_or(FAILED)))
+}
+
+/// Returns the person's shell, if a sandbox has it: it has programs of the system alone.
+fn usual_shell(app: &App<'_>) -> Result<String> {
+    let own = plain_variable(&*app.system.environment(), "SHELL")?;
+    let is_there = |shell: &String| {
+        let path = Path::new(shell);
+        ["/bin", "/usr/bin"].iter().any(|place| path.parent() == Some(Path::new(place)))
+            && path.is_file()
+    };
+    Ok(own.filter(is_there).unwrap_or_else(|| USUAL.to_owned()))
+}
+
+/// Says how a shell is had where it is not ours to start.
+fn elsewhere(run: &RunMetadata, kind: Option<&str>) -> CliError {
+    let id = &run.id;
+    let engine = [EngineKind::Docker, EngineKind::Podman]
+        .into_iter()
+        .find(|engine| Some(engine.as_str()) == kind);
+    match (engine, kind) {
+        (Some(engine), _) => {
+            let name = engine.as_str();
+            CliError::new(format!("{id} runs in a container of {name}"))
+                .with_hint(format!("{name} exec -it {} sh", engine.container(id)))
+        }
+        (None, Some("none")) => CliError::new(format!("{id} runs without a sandbox"))
+            .with_hint("open another terminal: what the run can reach, it can reach"),
+        (None, _) => CliError::new(format!("{id} runs in a sandbox of your own"))
+            .with_hint("use the means of that sandbox"),
+    }
+}
