@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use moat_agent::SessionStore;
 use moat_provider_core::{
-    AgentProvider, BoxFuture, ContainerConfig, ContainerMounts, Credential, CredentialInfo,
-    CredentialKey, CredentialProvider, DescribableProvider, GrantContext, GrantError, GrantOption,
-    GrantRequest, HostContext, IssuingEndpoints, Launch, PrepareOpts, Provider, ProviderName,
-    ProxyConfigurer, RefreshableProvider, Refreshed, Result, RevocableProvider, Revocation,
-    RunContext,
+    AgentProvider, BoxFuture, ClientProgram, ContainerConfig, ContainerMounts, Credential,
+    CredentialInfo, CredentialKey, CredentialProvider, DescribableProvider, DiagnosableProvider,
+    Diagnosis, GrantContext, GrantError, GrantOption, GrantRequest, HostContext, IssuingEndpoints,
+    Launch, PrepareOpts, Provider, ProviderName, ProxyConfigurer, RefreshableProvider, Refreshed,
+    Result, RevocableProvider, Revocation, RunContext,
 };
 
 use crate::agent::{HostSettings, Options, Transport};
 use crate::token::{CODEX, Kind};
-use crate::{agent, container, grant, issuing, refresh, revoke, rules};
+use crate::{agent, container, diagnosis, grant, issuing, refresh, revoke, rules};
 
 /// The provider of ChatGPT logins, and of Codex as an agent.
 ///
@@ -95,6 +95,10 @@ impl Provider for Codex {
     }
 
     fn as_revocable(&self) -> Option<&dyn RevocableProvider> {
+        Some(self)
+    }
+
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
         Some(self)
     }
 
@@ -195,6 +199,10 @@ impl AgentProvider for Codex {
         agent::command(&self.options, launch, config)
     }
 
+    fn client(&self) -> Option<ClientProgram> {
+        Some(ClientProgram::new("codex", "0.169.0", "https://developers.openai.com/codex/cli"))
+    }
+
     #[cfg(feature = "cli")]
     fn register_cli(&self, command: clap::Command) -> clap::Command {
         crate::cli::register(command)
@@ -203,6 +211,16 @@ impl AgentProvider for Codex {
     #[cfg(feature = "cli")]
     fn from_matches(&self, matches: &clap::ArgMatches) -> Result<Option<Arc<dyn Provider>>> {
         Ok(Some(Arc::new(crate::cli::configure(self.clone(), matches)?)))
+    }
+}
+
+impl DiagnosableProvider for Codex {
+    fn diagnose<'a>(
+        &'a self,
+        _: &'a GrantContext,
+        credentials: &'a [CredentialInfo],
+    ) -> BoxFuture<'a, Vec<Diagnosis>> {
+        Box::pin(async { diagnosis::diagnose(Kind::ChatGpt, credentials) })
     }
 }
 

@@ -7,6 +7,7 @@ mod api;
 mod cli;
 mod codex;
 mod container;
+mod diagnosis;
 mod grant;
 mod issuing;
 mod jwt;

@@ -2,13 +2,13 @@
 
 use moat_provider_core::{
     BoxFuture, Credential, CredentialInfo, CredentialProvider, CredentialRecord,
-    DescribableProvider, EnvVar, GrantContext, GrantError, GrantOption, GrantRequest, HostContext,
-    IssuingEndpoints, Provider, ProviderName, ProxyConfigurer, Result, RevocableProvider,
-    Revocation, RunContext,
+    DescribableProvider, DiagnosableProvider, Diagnosis, EnvVar, GrantContext, GrantError,
+    GrantOption, GrantRequest, HostContext, IssuingEndpoints, Provider, ProviderName,
+    ProxyConfigurer, Result, RevocableProvider, Revocation, RunContext,
 };
 
 use crate::token::{Kind, OPENAI};
-use crate::{container, grant, issuing, revoke, rules, upgrade};
+use crate::{container, diagnosis, grant, issuing, revoke, rules, upgrade};
 
 /// The provider of keys for OpenAI's API, for Codex and every other program.
 #[derive(Clone, Debug)]
@@ -40,6 +40,10 @@ impl Provider for OpenAi {
     }
 
     fn as_revocable(&self) -> Option<&dyn RevocableProvider> {
+        Some(self)
+    }
+
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
         Some(self)
     }
 
@@ -101,6 +105,16 @@ impl RevocableProvider for OpenAi {
         credential: &'a Credential,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(revoke::revoke(cx, Kind::ApiKey, credential))
+    }
+}
+
+impl DiagnosableProvider for OpenAi {
+    fn diagnose<'a>(
+        &'a self,
+        _: &'a GrantContext,
+        credentials: &'a [CredentialInfo],
+    ) -> BoxFuture<'a, Vec<Diagnosis>> {
+        Box::pin(async { diagnosis::diagnose(Kind::ApiKey, credentials) })
     }
 }
 
