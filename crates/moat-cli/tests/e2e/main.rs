@@ -6,11 +6,13 @@
 mod anthropic;
 mod claude;
 mod clients;
+mod codex;
 mod demo;
 mod forge;
 mod github;
 mod isolation;
 mod machine;
+mod openai;
 mod program;
 mod shell;
 mod vendor;
