@@ -191,3 +191,16 @@ async fn a_login_of_its_own_is_renewed_outside() {
     });
     assert_eq!(renewals.count(), 1, "one refresh for each generation");
 }
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Codex; run cargo xtask e2e"]
+async fn nothing_is_done_that_nobody_was_there_to_allow() {
+    let (machine, _) = machine(Offer::WebSocket).await;
+    let prompt = "TOOL:touch made; gh api user --jq .login";
+    let grants = [GITHUB, KEY].concat();
+    let answered = codex(&machine, &grants, &["--ask"], prompt).await;
+    assert!(answered.text().contains("hello from the double"), "{answered}");
+    assert!(!answered.says("octocat") && !machine.workspace().join("made").exists(), "{answered}");
+    let answered = codex(&machine, &grants, &[], prompt).await;
+    assert!(answered.says("octocat") && machine.workspace().join("made").exists(), "{answered}");
+}
