@@ -45,7 +45,10 @@ pub(crate) fn command(
     }
     command = match launch.approval {
         Approval::Unattended => command.flag("--dangerously-bypass-approvals-and-sandbox"),
-        Approval::AgentDefault => command,
+        // Both stand in the settings as well, over which those of a repository prevail.
+        Approval::AgentDefault => command
+            .option("--config", "approval_policy=\"on-request\"")
+            .option("--config", "sandbox_mode=\"workspace-write\""),
         _ => return Err(unsupported("this kind of approval")),
     };
     if let Some(model) = &options.model {

@@ -69,8 +69,9 @@ fn mcp_servers() -> [(String, McpServerConfig); 2] {
 
 #[test]
 fn everything_that_a_run_may_bring_is_staged() {
-    let codex =
-        Codex::new().model("gpt-6").sessions(SessionStore::Shared("/home/me/.codex/sessions".into()));
+    let codex = Codex::new()
+        .model("gpt-6")
+        .sessions(SessionStore::Shared("/home/me/.codex/sessions".into()));
     let canary = Canary::new();
     let notes =
         Credential::builder(key("custom:notes"), canary.secret(), time("2026-11-01T00:00:00Z"))

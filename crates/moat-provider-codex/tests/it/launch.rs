@@ -5,6 +5,8 @@ use moat_provider_core::{AgentProvider, Approval, ErrorKind, Launch, LaunchMode,
 
 const ID: &str = "22222222-2222-4222-8222-222222222222";
 const YOLO: &str = "--dangerously-bypass-approvals-and-sandbox";
+const ASK: &str = "--config=approval_policy=\"on-request\"";
+const CONFINE: &str = "--config=sandbox_mode=\"workspace-write\"";
 const NO_REPOSITORY: &str = "--skip-git-repo-check";
 
 fn launch(session: Session, mode: LaunchMode, approval: Approval, prompt: Option<&str>) -> Launch {
@@ -23,7 +25,7 @@ fn each_launch_has_its_words() {
     let resume = || Session::Resume(ID.to_owned());
     for (session, mode, approval, prompt, words) in [
         (Session::Fresh, Interactive, Unattended, None, &[YOLO][..]),
-        (Session::Fresh, Interactive, AgentDefault, Some("-"), &["--", "-"]),
+        (Session::Fresh, Interactive, AgentDefault, Some("-"), &[ASK, CONFINE, "--", "-"]),
         (
             Session::Fresh,
             Headless,
@@ -31,7 +33,13 @@ fn each_launch_has_its_words() {
             Some("--help me"),
             &["exec", NO_REPOSITORY, YOLO, "--", "--help me"],
         ),
-        (Session::Fresh, Headless, AgentDefault, Some("x"), &["exec", NO_REPOSITORY, "--", "x"]),
+        (
+            Session::Fresh,
+            Headless,
+            AgentDefault,
+            Some("x"),
+            &["exec", NO_REPOSITORY, ASK, CONFINE, "--", "x"],
+        ),
         (
             Session::Continue,
             Headless,
@@ -46,7 +54,7 @@ fn each_launch_has_its_words() {
             None,
             &["resume", YOLO, "--last", "--include-non-interactive"],
         ),
-        (resume(), Interactive, AgentDefault, None, &["resume", ID]),
+        (resume(), Interactive, AgentDefault, None, &["resume", ASK, CONFINE, ID]),
         (
             resume(),
             Headless,
