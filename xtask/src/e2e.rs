@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::process::{command, stream};
 use crate::report::{Failure, Outcome};
@@ -14,6 +15,9 @@ const LIST: &str = "e2e/tools.txt";
 
 /// Which packages of npm's belong to these versions, with their hashes.
 const LOCK: &str = "e2e/package-lock.json";
+
+/// A client that is built here, on a kit that stays out of the workspace's lock file.
+pub(crate) const CLIENT: &str = "e2e/aws-sdk-rust";
 
 /// The features of `test-all`, so that nothing is built twice.
 const SELECTION: &str = "--workspace --all-features";
@@ -37,14 +41,25 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     fs::create_dir_all(&target).map_err(|error| failed("target/e2e", &error))?;
     python(&target, &tools)?;
     npm(root, &target, &tools)?;
+    let mut client = workspace.cargo_in(&root.join(CLIENT), "build --locked");
+    client.arg("--target-dir").arg(target.join("rust"));
+    stream("e2e", client)?;
     // The first process of each sandbox, which stands beside the command.
     stream("e2e", workspace.cargo(&format!("build {SELECTION} --bins --example sandbox")))?;
+    stream("e2e", static_bridge(workspace))?;
     let tested = TESTS.iter().map(|(target, place)| {
         let test = format!("test {SELECTION} --no-fail-fast --test {target} -- --ignored {place}");
         stream("e2e", workspace.cargo(&test))
     });
     Failure::of_all(tested.collect::<Vec<_>>())?;
     Ok(Outcome::Done)
+}
+
+/// Builds the bridge once more, so that it runs in images of any system.
+fn static_bridge(workspace: &Workspace) -> Command {
+    let mut build = workspace.cargo("build --package moat-bridge --target-dir target/static");
+    build.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    build
 }
 
 /// The list, read.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::machine::{GITHUB, Machine, tool};
-use crate::openai::{API, CHATGPT, LOGIN, NOTES, Offer, OpenAi};
+use crate::mcp::{HOST, Notes, READER};
+use crate::openai::{API, CHATGPT, LOGIN, Offer, OpenAi};
 use crate::program::Output;
 use crate::vendor::{Double, Seen};
 
@@ -14,8 +15,7 @@ const ACCOUNT: &[&str] = &["--grant", "codex"];
 async fn machine(offer: Offer) -> (Machine, Arc<OpenAi>) {
     let openai = Arc::new(OpenAi::new(offer));
     let machine = Machine::with([openai.clone() as Arc<dyn Double>]).await;
-    machine.grant("openai", "OPENAI_API_KEY", &openai.key).await;
-    machine.grant("codex", "CODEX_ACCESS_TOKEN", &openai.access_token).await;
+    openai.grant(&machine).await;
     (machine, openai)
 }
 
@@ -126,26 +126,28 @@ async fn a_tool_of_the_agent_is_logged_in_and_finds_no_token() {
 #[tokio::test]
 #[ignore = "needs bubblewrap and Codex; run cargo xtask e2e"]
 async fn tools_of_mcp_servers_are_called() {
-    let (machine, openai) = machine(Offer::WebSocket).await;
-    let notes = ["grant", "custom:notes", "--host", NOTES];
-    let granted = machine.moat().args(notes).env("MOAT_CUSTOM_NOTES", openai.notes.text());
-    let granted = granted.run().await;
-    machine.checked(&granted);
-    granted.text();
+    let openai = Arc::new(OpenAi::new(Offer::WebSocket));
+    let notes = Arc::new(Notes::new());
+    let machine = Machine::with([openai.clone() as Arc<dyn Double>, notes.clone()]).await;
+    openai.grant(&machine).await;
+    notes.grant(&machine).await;
+    let local = include_str!("mcp_server.py");
+    std::fs::write(machine.workspace().join("server.py"), local).unwrap();
     let config = format!(
-        "[mcp.notes]\nurl = \"https://{NOTES}/mcp\"\ngrant = \"custom:notes\"\n\
-         [mcp.local]\ncommand = \"node\"\nargs = [\"local.js\"]\nenv = {{ MARK = \"here\" }}\n"
+        "[mcp.notes]\nurl = \"https://{HOST}/mcp\"\ngrant = \"custom:notes\"\n\
+         [mcp.local]\ncommand = \"python3\"\nargs = [\"server.py\", \"gh\", \"api\", \"user\"]\n"
     );
-    let local = include_str!("openai/mcp_local.js");
-    std::fs::write(machine.workspace().join("local.js"), local).unwrap();
     std::fs::write(machine.workspace().join("moat.toml"), config).unwrap();
-    let grants = [KEY, &["--grant", "custom:notes"]].concat();
-    for (tool, said) in [("notes__latest", "buy oat milk"), ("local__where", "MARK is here")] {
+    let grants = [GITHUB, KEY].concat();
+    for (tool, said) in [("notes__read", "note: porcupine"), ("local__run", "octocat")] {
         let prompt = format!("MCP:mcp__{tool}");
         let answered = codex(&machine, &grants, &["--trust-config"], &prompt).await;
         assert!(answered.says(said), "{answered}");
     }
-    assert!(machine.vendor.asked("notes") > 0);
+    assert!(machine.vendor.asked(READER) > 0);
+    // A server works with the grants of the run alone.
+    let refused = codex(&machine, KEY, &[], "MCP:mcp__local__run").await;
+    assert!(refused.says("hello from the double") && !refused.says("octocat"), "{refused}");
 }
 
 #[tokio::test]

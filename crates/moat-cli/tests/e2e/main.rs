@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod anthropic;
+mod aws;
 mod claude;
 mod clients;
 mod codex;
@@ -12,7 +13,10 @@ mod forge;
 mod github;
 mod isolation;
 mod machine;
+mod mcp;
 mod openai;
+mod podman;
 mod program;
 mod shell;
+mod sockets;
 mod vendor;

@@ -9,20 +9,18 @@ use std::sync::Mutex;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use moat_provider_core::{Alphabet, BoxFuture};
 use moat_provider_testkit::Canary;
 use serde_json::{Value, json};
 
+use crate::machine::Machine;
 use crate::vendor::{Arrival, Double, Reply, field, json as reply, text};
 
 pub(crate) const API: &str = "api.openai.com";
 pub(crate) const CHATGPT: &str = "chatgpt.com";
 pub(crate) const LOGIN: &str = "auth.openai.com";
-/// A server of the Model Context Protocol, which belongs to somebody else.
-pub(crate) const NOTES: &str = "mcp.notes.test";
 
 /// The ChatGPT account.
 const ACCOUNT: &str = "11111111-2222-4333-8444-555555555555";
@@ -35,14 +33,12 @@ pub(crate) enum Offer {
 }
 
 pub(crate) struct OpenAi {
-    pub(crate) key: Canary,
+    key: Canary,
     /// What a person makes for programs.
-    pub(crate) access_token: Canary,
+    access_token: Canary,
     /// The tokens of a login, of which the second comes in exchange for the refresh token.
-    pub(crate) logins: [Canary; 2],
-    pub(crate) refresh_token: Canary,
-    /// The secret of the other server.
-    pub(crate) notes: Canary,
+    logins: [Canary; 2],
+    refresh_token: Canary,
     offer: Offer,
     /// Since when the first token of the login is refused.
     is_first_login_over: Mutex<bool>,
@@ -55,10 +51,15 @@ impl OpenAi {
             access_token: Canary::shaped("at-", Alphabet::Alphanumeric, 60),
             logins: [token(), token()],
             refresh_token: Canary::shaped("rt_", Alphabet::Alphanumeric, 60),
-            notes: Canary::new(),
             offer,
             is_first_login_over: Mutex::new(false),
         }
+    }
+
+    /// Grants the key, and the access token.
+    pub(crate) async fn grant(&self, machine: &Machine) {
+        machine.grant("openai", "OPENAI_API_KEY", &self.key).await;
+        machine.grant("codex", "CODEX_ACCESS_TOKEN", &self.access_token).await;
     }
 
     /// Accepts the first token of the login no more.
@@ -118,12 +119,12 @@ impl OpenAi {
 
 impl Double for OpenAi {
     fn hosts(&self) -> &[&str] {
-        &[API, CHATGPT, LOGIN, NOTES]
+        &[API, CHATGPT, LOGIN]
     }
 
     fn canaries(&self) -> Vec<&Canary> {
         let [first, second] = &self.logins;
-        vec![&self.key, &self.access_token, first, second, &self.refresh_token, &self.notes]
+        vec![&self.key, &self.access_token, first, second, &self.refresh_token]
     }
 
     fn account(&self, head: &Parts) -> Option<&'static str> {
@@ -134,7 +135,6 @@ impl Double for OpenAi {
         let is_over = *self.is_first_login_over.lock().unwrap();
         match host {
             API => (bearer == self.key.text()).then_some("key"),
-            NOTES => (bearer == self.notes.text()).then_some("notes"),
             _ if !is_account => None,
             _ if bearer == self.access_token.text() => Some("access token"),
             CHATGPT if bearer == self.logins[0].text() && !is_over => Some("login"),
@@ -149,7 +149,6 @@ impl Double for OpenAi {
             let account = arrival.account();
             let is_socket = arrival.head().headers().contains_key("sec-websocket-key");
             let is_form = field(arrival.head(), CONTENT_TYPE.as_str()).contains("form-urlencoded");
-            let is_post = arrival.head().method() == Method::POST;
             if is_socket && account.is_some() {
                 return match self.offer {
                     Offer::WebSocket => socket::accept(arrival.into_request()),
@@ -161,8 +160,6 @@ impl Double for OpenAi {
                 (LOGIN, _) if is_form => self.login(&path, account, &form(&sent)),
                 (LOGIN, _) => self.login(&path, account, &parsed(&sent)),
                 (_, None) => reply(401, &refusal()),
-                (NOTES, _) if is_post => notes(&parsed(&sent)),
-                (NOTES, _) => reply(405, &json!({})),
                 _ => self.codex(&path, &sent),
             }
         })
@@ -202,23 +199,6 @@ fn stream(sent: &Bytes) -> Reply {
     let mut answer = text(200, events);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     answer
-}
-
-/// The other server: it has one tool.
-fn notes(asked: &Value) -> Reply {
-    let result = match asked["method"].as_str() {
-        Some("initialize") => json!({
-            "protocolVersion": asked["params"]["protocolVersion"], "capabilities": {"tools": {}},
-            "serverInfo": {"name": "notes", "version": "1"},
-        }),
-        Some("tools/list") => json!({"tools": [{
-            "name": "latest", "description": "the latest note",
-            "inputSchema": {"type": "object", "properties": {}},
-        }]}),
-        Some("tools/call") => json!({"content": [{"type": "text", "text": "buy oat milk"}]}),
-        _ => return text(202, ""),
-    };
-    reply(200, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
 }
 
 fn parsed(sent: &[u8]) -> Value {

@@ -81,9 +81,10 @@ async fn a_shell_has_a_terminal_of_its_own() {
     let script = "
 expect('$ ')
 os.write(fd, b'tty -s && stty size\\n'); expect('33 101')
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 44, 122, 0, 0)); time.sleep(0.3)
-os.write(fd, b'stty size\\n'); expect('44 122')
-os.write(fd, b'sleep 60\\n'); time.sleep(0.3); os.write(fd, b'\\x03'); expect('$ ')
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 44, 122, 0, 0))
+os.write(fd, b'until stty size | grep 44; do sleep 0.05; done\\n'); expect('44 122')
+os.write(fd, b'sh -c \"trap \\'echo cau\\$((1))ght; exit\\' INT; echo re\\$((1))ady; while :; do sleep 0.05; done\"\\n')
+expect('re1ady'); os.write(fd, b'\\x03'); expect('cau1ght')
 os.write(fd, b'cat /tmp/mark; exit 5\\n'); expect('mark')
 ";
     assert_eq!(on_a_terminal(&machine, script, &["shell", &id]).await.text(), "5");

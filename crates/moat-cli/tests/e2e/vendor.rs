@@ -20,7 +20,7 @@ use moat_host::SystemClock;
 use moat_provider_core::{BoxFuture, Clock};
 use moat_provider_testkit::Canary;
 use moat_proxy::plane::CertificateAuthority;
-use rcgen::{CertificateParams, Issuer, KeyPair};
+use rcgen::{Certificate, CertificateParams, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::Value;
@@ -127,7 +127,7 @@ pub(crate) struct Vendor(Arc<Inner>);
 
 struct Inner {
     address: SocketAddr,
-    authority: String,
+    authority: CertificateAuthority,
     doubles: Vec<Arc<dyn Double>>,
     seen: Mutex<Vec<Seen>>,
     is_revoked: AtomicBool,
@@ -143,12 +143,12 @@ impl Vendor {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let vendor = Self(Arc::new(Inner {
             address: listener.local_addr().unwrap(),
-            authority: authority.certificate_pem(),
+            authority,
             doubles,
             seen: Mutex::default(),
             is_revoked: AtomicBool::new(false),
         }));
-        let acceptor = TlsAcceptor::from(configuration(&authority, vendor.hosts()));
+        let acceptor = TlsAcceptor::from(configuration(&vendor.0.authority, vendor.hosts()));
         let serving = vendor.clone();
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
@@ -168,8 +168,14 @@ impl Vendor {
     }
 
     /// Returns the certificate of the authority behind the hosts.
-    pub(crate) fn authority(&self) -> &str {
-        &self.0.authority
+    pub(crate) fn authority(&self) -> String {
+        self.0.authority.certificate_pem()
+    }
+
+    /// Returns a certificate of that authority and its key, as PEM, for a server of a test's own.
+    pub(crate) fn certificate(&self, host: &str) -> (String, String) {
+        let (leaf, key) = leaf(&self.0.authority, vec![host.to_owned()]);
+        (leaf.pem(), key.serialize_pem())
     }
 
     fn hosts(&self) -> Vec<String> {
@@ -236,12 +242,16 @@ impl Vendor {
     }
 }
 
-fn configuration(authority: &CertificateAuthority, hosts: Vec<String>) -> Arc<ServerConfig> {
+fn leaf(authority: &CertificateAuthority, hosts: Vec<String>) -> (Certificate, KeyPair) {
     let key = KeyPair::from_pem(&authority.key_pem()).unwrap();
     let issuer = Issuer::from_ca_cert_der(authority.certificate(), key).unwrap();
     let leaf_key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(hosts).unwrap();
-    let leaf = params.signed_by(&leaf_key, &issuer).unwrap();
+    (params.signed_by(&leaf_key, &issuer).unwrap(), leaf_key)
+}
+
+fn configuration(authority: &CertificateAuthority, hosts: Vec<String>) -> Arc<ServerConfig> {
+    let (leaf, leaf_key) = leaf(authority, hosts);
     let key = PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)

@@ -16,13 +16,19 @@ use tokio::task::spawn_blocking;
 
 use self::arguments::{Arguments, Facts, RunFiles};
 use super::process::{self, Process};
+use super::running::Heard;
 use super::streams::{self, Prepared};
-use super::{Missing, Running, Sandbox, WayKind, binds, detect, lookup, publish, seccomp, visit};
+use super::{
+    Missing, Running, Sandbox, Signal, WayKind, binds, detect, lookup, publish, seccomp, visit,
+};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
 
 /// Where distributions put it. The person's `PATH` is not asked: it may name a workspace.
 const PLACES: [&str; 4] =
     ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/bin/bwrap", "/run/current-system/sw/bin/bwrap"];
+
+/// What this process passes on to the command.
+const PASSED: [Signal; 4] = [Signal::Interrupt, Signal::Terminate, Signal::Hangup, Signal::Quit];
 
 /// The descriptor of the socket for visitors, which bubblewrap leaves to the bridge
 /// (sd_listen_fds(3)).
@@ -285,16 +291,18 @@ async fn start(sandbox: Bubblewrap, spec: ContainerSpec) -> Result<Running> {
         Some(socket) => Some(publish::serve(&socket, &ports).await?),
         None => None,
     };
+    let heard = match stdio {
+        Stdio::Inherit => Some(Heard::of(&PASSED).map_err(io_failed)?),
+        Stdio::Captured => None,
+    };
     let process: Process = process::start(command, Some(report)).await.map_err(io_failed)?;
     let mut running = Running::new(process);
     if let Some(task) = publish {
         running = running.task(task);
     }
     running = running.streams(streams.begin().map_err(io_failed)?);
-    if stdio == Stdio::Inherit {
-        use super::Signal::{Hangup, Interrupt, Quit, Terminate};
-        let passed = [Interrupt, Terminate, Hangup, Quit];
-        running = running.pass_signals(&passed).map_err(io_failed)?;
+    if let Some(heard) = heard {
+        running = running.pass_signals(heard);
     }
     Ok(running)
 }

@@ -11,10 +11,11 @@ use std::process::{Command, Stdio as ProcessStdio};
 use std::sync::Arc;
 
 use moat_provider_core::{BoxFuture, RunId};
+use rustix::process::{Resource, getrlimit};
 use tokio::task::spawn_blocking;
 
 use self::arguments::Container;
-use super::running::Remote;
+use super::running::{Heard, Remote};
 use super::{Limits, Missing, Running, Sandbox, Signal, WayKind};
 use super::{binds, process, publish, streams};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
@@ -98,7 +99,7 @@ impl Engine {
     }
 
     /// Adds a variable of the engine's own program, which has none but these: `HOME`, `PATH`,
-    /// `XDG_RUNTIME_DIR`, `DOCKER_HOST`.
+    /// `XDG_RUNTIME_DIR`, `DOCKER_HOST`, `CONTAINERS_CONF`.
     #[must_use]
     pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.variables.push((name.into(), value.into()));
@@ -222,6 +223,7 @@ impl Engine {
             options: &self.run_options,
             user: (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()),
             terminal: spec.stdio == Stdio::Inherit && super::terminal::is_here(),
+            ulimits: possible(&self.limits),
         };
         let arguments = container.arguments(spec)?;
         write_environment(&environment, &container.environment(spec)).map_err(io_failed)?;
@@ -236,6 +238,15 @@ impl Engine {
         let remote = Client { engine: self.clone(), program, container: container.name(spec) };
         Ok(Ready { command, streams, publish, remote: Arc::new(remote) })
     }
+}
+
+/// Returns what of these limits this user may give, by the engines' names.
+fn possible(limits: &Limits) -> [(&'static str, u64); 2] {
+    let most = |which, wanted| getrlimit(which).maximum.map_or(wanted, |own| own.min(wanted));
+    [
+        ("nofile", most(Resource::Nofile, limits.descriptors)),
+        ("nproc", most(Resource::Nproc, limits.processes)),
+    ]
 }
 
 struct Ready {
@@ -273,15 +284,19 @@ async fn start(engine: Engine, spec: ContainerSpec) -> Result<Running> {
     let Ready { command, streams, publish, remote } = ready.map_err(io_failed)??;
     // The container outlives its client: this connection is how the bridge sees the host's end.
     let task = publish::serve(&publish, &ports).await?;
+    let hear = |which: &[Signal]| match stdio {
+        Stdio::Inherit => Heard::of(which).map_err(io_failed),
+        Stdio::Captured => Heard::of(&[]).map_err(io_failed),
+    };
+    // The client gets keys of the terminal itself, and passes those signals on.
+    let passed = hear(&[Signal::Terminate, Signal::Hangup])?;
+    let survived = hear(&[Signal::Interrupt, Signal::Quit])?;
     let process = process::start(command, None).await.map_err(io_failed)?;
     let mut running = Running::new(process).task(task).remote(remote).refused_by(REFUSED);
     if let Some(streams) = streams {
         running = running.streams(streams.begin().map_err(io_failed)?);
     }
-    if stdio == Stdio::Inherit {
-        // The client gets keys of the terminal itself, and passes those signals on.
-        running = running.pass_signals(&[Signal::Terminate, Signal::Hangup]).map_err(io_failed)?;
-    }
+    running = running.pass_signals(passed).survive_signals(survived);
     Ok(running)
 }
 

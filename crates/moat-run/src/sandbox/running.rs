@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use super::process::{Exit, Handle, Process};
@@ -64,6 +64,21 @@ impl Signal {
             Self::User2 => "USR2",
             Self::Kill => "KILL",
         }
+    }
+}
+
+/// Signals of this process, which end it no more from now on: to be made before the sandbox starts,
+/// whose command may be signalled as soon as it runs.
+#[derive(Debug)]
+pub(super) struct Heard(Vec<(Signal, unix::Signal)>);
+
+impl Heard {
+    pub(super) fn of(which: &[Signal]) -> io::Result<Self> {
+        let listen = |which: &Signal| {
+            let kind = SignalKind::from_raw(which.native().as_raw());
+            Ok((*which, signal(kind)?))
+        };
+        which.iter().map(listen).collect::<io::Result<_>>().map(Self)
     }
 }
 
@@ -156,26 +171,24 @@ impl Running {
     }
 
     /// Passes signals of this process on.
-    pub(super) fn pass_signals(mut self, which: &[Signal]) -> io::Result<Self> {
-        for passed in which.iter().copied() {
-            let kind = SignalKind::from_raw(passed.native().as_raw());
-            let (mut signals, target) = (signal(kind)?, self.target.clone());
+    pub(super) fn pass_signals(mut self, heard: Heard) -> Self {
+        for (passed, mut signals) in heard.0 {
+            let target = self.target.clone();
             self.tasks.push(tokio::spawn(async move {
                 while signals.recv().await.is_some() {
                     _ = target.signal(passed);
                 }
             }));
         }
-        Ok(self)
+        self
     }
 
     /// Lets this process live on when it gets signals that the command gets as well.
-    pub(super) fn survive_signals(mut self, which: &[Signal]) -> io::Result<Self> {
-        for survived in which {
-            let mut signals = signal(SignalKind::from_raw(survived.native().as_raw()))?;
+    pub(super) fn survive_signals(mut self, heard: Heard) -> Self {
+        for (_, mut signals) in heard.0 {
             self.tasks.push(tokio::spawn(async move { while signals.recv().await.is_some() {} }));
         }
-        Ok(self)
+        self
     }
 
     /// Sends a signal to the command; nothing happens when it has ended.

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use moat_provider_core::BoxFuture;
 
+use super::running::Heard;
 use super::{Missing, Running, Sandbox, Signal, WayKind, process, streams};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
 
@@ -87,21 +88,27 @@ async fn start(spec: &ContainerSpec) -> Result<Running> {
         // It is the person's own command on their own terminal.
         Stdio::Inherit => None,
     };
+    let heard = match spec.stdio {
+        Stdio::Captured => None,
+        Stdio::Inherit => Some(hear().map_err(failed)?),
+    };
     let mut running = Running::new(process::start(command, None).await.map_err(failed)?);
-    match prepared {
-        Some(prepared) => running = running.streams(prepared.begin().map_err(failed)?),
-        None => running = pass_signals(running).map_err(failed)?,
+    if let Some(prepared) = prepared {
+        running = running.streams(prepared.begin().map_err(failed)?);
+    }
+    if let Some((passed, survived)) = heard {
+        running = running.pass_signals(passed).survive_signals(survived);
     }
     Ok(running)
 }
 
-/// Passes on what the command would not get otherwise. Keys of a terminal signal it directly; this
-/// process only has to survive them, to come to its end behind the command.
-fn pass_signals(running: Running) -> std::io::Result<Running> {
-    let running = running.pass_signals(&[Signal::Terminate, Signal::Hangup])?;
-    let keys = [Signal::Interrupt, Signal::Quit];
+/// Returns the signals that the command would not get otherwise, and those that it gets by itself:
+/// the keys of a terminal. This process only has to survive these, to come to its end behind the
+/// command.
+fn hear() -> std::io::Result<(Heard, Heard)> {
+    let (keys, others) = ([Signal::Interrupt, Signal::Quit], [Signal::Terminate, Signal::Hangup]);
     match std::io::stdin().is_terminal() {
-        true => running.survive_signals(&keys),
-        false => running.pass_signals(&keys),
+        true => Ok((Heard::of(&others)?, Heard::of(&keys)?)),
+        false => Ok((Heard::of(&[keys, others].concat())?, Heard::of(&[])?)),
     }
 }
