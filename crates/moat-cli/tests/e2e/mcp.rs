@@ -15,13 +15,27 @@ use crate::machine::{GITHUB, Machine};
 use crate::vendor::{Arrival, Double, OTHER, Reply, json as reply, text};
 
 /// A service with one tool, at `/mcp` (Model Context Protocol, streamable HTTP).
-struct Notes {
+pub(crate) struct Notes {
     token: Canary,
 }
 
-const HOST: &str = "mcp.notes.test";
+pub(crate) const HOST: &str = "mcp.notes.test";
 /// Whose token it takes.
-const READER: &str = "reader";
+pub(crate) const READER: &str = "reader";
+
+impl Notes {
+    pub(crate) fn new() -> Self {
+        Self { token: Canary::new() }
+    }
+
+    /// Grants its token.
+    pub(crate) async fn grant(&self, machine: &Machine) {
+        let grant = machine.moat().args(["grant", "custom:notes", "--host", HOST]);
+        let granted = grant.env("MOAT_CUSTOM_NOTES", self.token.text()).run().await;
+        granted.text();
+        machine.checked(&granted);
+    }
+}
 
 impl Double for Notes {
     fn hosts(&self) -> &[&str] {
@@ -74,13 +88,10 @@ fn result(asked: &Value) -> Value {
 /// Makes a machine with the service, whose person has granted all there is.
 async fn machine() -> Machine {
     let anthropic = Arc::new(Anthropic::new());
-    let notes = Arc::new(Notes { token: Canary::new() });
+    let notes = Arc::new(Notes::new());
     let machine = Machine::with([anthropic.clone() as Arc<dyn Double>, notes.clone()]).await;
     anthropic.grant(&machine).await;
-    let grant = machine.moat().args(["grant", "custom:notes", "--host", HOST]);
-    let granted = grant.env("MOAT_CUSTOM_NOTES", notes.token.text()).run().await;
-    granted.text();
-    machine.checked(&granted);
+    notes.grant(&machine).await;
     machine
 }
 
