@@ -21,6 +21,8 @@ pub(crate) struct RunArgs {
     pub(crate) home: Option<HomeChoice>,
     pub(crate) env: Vec<EnvSpec>,
     pub(crate) mounts: Vec<MountSpec>,
+    /// Programs of the person's own that the sandbox is shown.
+    pub(crate) tools: Vec<String>,
     pub(crate) publish: Vec<Publish>,
     pub(crate) no_proxy: Vec<String>,
     pub(crate) workspace: Option<PathBuf>,
@@ -229,6 +231,7 @@ pub(super) fn flags(command: Command) -> Command {
             many("mount", "SOURCE:TARGET[:ro|rw]", "A directory or file that appears in the sandbox, to read unless told otherwise; repeatable")
                 .value_parser(value_parser!(MountSpec)),
         )
+        .arg(many("tool", "NAME", "A program of yours that is not the system's, such as one below your home directory, to be there as well; repeatable"))
         .arg(
             many("publish", "[PORT:]PORT", "A port of the sandbox that is reached from here; repeatable")
                 .short('p')
@@ -274,6 +277,7 @@ pub(super) fn read_flags(command: &Command, matches: &ArgMatches) -> RunArgs {
         home: word("home").and_then(|word| word.parse().ok()),
         env: all(matches, "env"),
         mounts: all(matches, "mount"),
+        tools: all(matches, "tool"),
         publish: all(matches, "publish"),
         no_proxy: all(matches, "no-proxy"),
         workspace: matches.get_one("workspace").cloned(),

@@ -1,6 +1,7 @@
 //! Claude Code in the sandbox, with each kind of credential.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -329,4 +330,30 @@ async fn plugins_of_the_host_are_there_from_the_start_where_they_are_wanted() {
     assert!(is_offered(&seed).await);
     assert!(!is_offered(&[]).await, "nothing of it is there without the flag");
     assert!(!is_offered(&[&seed[..], &["--no-host-settings"]].concat()).await, "it is not enabled");
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
+async fn an_agent_in_the_home_directory_is_shown_and_nothing_beside_it() {
+    let machine = machine().await;
+    let home = machine.path("person");
+    std::fs::create_dir_all(home.join(".local/bin")).unwrap();
+    std::fs::create_dir_all(home.join(".cargo/bin")).unwrap();
+    let client = tool("npm/node_modules/@anthropic-ai/claude-code-linux-x64/claude");
+    std::os::unix::fs::symlink(client, home.join(".local/bin/claude")).unwrap();
+    std::fs::write(home.join(".cargo/credentials.toml"), "person's own").unwrap();
+    let own = home.join(".cargo/bin/own");
+    std::fs::write(&own, "#!/bin/sh\necho own program\n").unwrap();
+    std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path =
+        ["/.local/bin:", "/.cargo/bin:/usr/bin:/bin"].map(|it| format!("{}{it}", home.display()));
+    let moat = || machine.moat().env("HOME", &home).env("PATH", path.concat());
+    let words = ["claude", "--headless", "--grant", "claude", "--tool", "own", "--"];
+    let prompt = format!("TOOL:own; cat {0}/.cargo/credentials.toml; ls -a {0}", home.display());
+    let answered = moat().args(words).arg(prompt).run().await;
+    machine.checked(&answered);
+    assert!(answered.says("own program") && answered.says("claude comes from"), "{answered}");
+    assert!(!answered.says("person's own"), "{answered}");
+    let missing = moat().args(["run", "--", "own"]).run().await;
+    assert!(missing.code == Some(125) && missing.says("--tool own"), "{missing}");
 }

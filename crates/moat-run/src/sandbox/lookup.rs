@@ -27,14 +27,12 @@ pub(super) fn only_on_the_host(spec: &ContainerSpec, path: Option<&OsStr>) -> Op
     } else {
         format!("{name} is at {found}, which leads to {real}")
     };
-    let directory = installation(Path::new(&found.to_string()), Path::new(&real.to_string()));
-    let directory = directory.display();
     Some(
         RunError::new(
             RunErrorKind::InvalidInput,
             format!("{place}: that is not in the sandbox, which has the directories under /usr"),
         )
-        .with_hint(format!("--mount {directory}:{directory}:ro, and {found} as the command")),
+        .with_hint(format!("show it there, read-only: --tool {name}")),
     )
 }
 
@@ -53,7 +51,9 @@ fn inside(spec: &ContainerSpec, name: &str) -> bool {
 fn on_host(binds: &[Bind], path: &Path) -> Option<PathBuf> {
     for bind in binds.iter().rev() {
         if let Ok(rest) = path.strip_prefix(bind.target.as_str()) {
-            return Some(bind.source.join(rest));
+            // Joined with nothing, the path of a file would be that of a directory.
+            let is_itself = rest.as_os_str().is_empty();
+            return Some(if is_itself { bind.source.clone() } else { bind.source.join(rest) });
         }
     }
     SYSTEM.iter().any(|tree| path.starts_with(tree)).then(|| path.to_owned())
@@ -63,17 +63,4 @@ fn on_host(binds: &[Bind], path: &Path) -> Option<PathBuf> {
 fn is_shown(binds: &[Bind], path: &Path) -> bool {
     SYSTEM.iter().any(|tree| path.starts_with(tree))
         || binds.iter().any(|bind| path.starts_with(&bind.source))
-}
-
-/// Returns the directory that holds a whole installation: of `PREFIX/bin/NAME` the prefix, unless
-/// that is a place for everything.
-fn installation(found: &Path, real: &Path) -> PathBuf {
-    let bin = found.parent().filter(|directory| directory.ends_with("bin"));
-    if let Some(prefix) = bin.and_then(Path::parent) {
-        let shared = prefix.ends_with(".local") || prefix.components().count() <= 3;
-        if real.starts_with(prefix) && !shared {
-            return prefix.to_owned();
-        }
-    }
-    real.parent().unwrap_or(real).to_owned()
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod place;
+mod tools;
 mod wanted;
 
 use moat_provider_core::{Answer, GrantRef};

@@ -13,7 +13,7 @@ use moat_run::{AgentLaunch, Bind, Home, Place, RunRequest};
 
 use super::super::resume::options;
 use super::super::trust::{Asking, agree};
-use super::agents;
+use super::{agents, tools};
 use crate::app::{App, plain_variable};
 use crate::args::{AgentArgs, ConfigUse, EnvSpec, HomeChoice, MountSpec, RunArgs, SandboxChoice};
 use crate::config::{McpServer, WorkspaceConfig};
@@ -136,6 +136,11 @@ impl Wanted {
         request.mcp_servers = mcp(app, &config, &mut request.grants)?;
         request.sandbox_name = Some(sandbox.name().to_owned());
         request.options = options(app, args.kept);
+        if sandbox.name() == "bubblewrap" {
+            // An image has programs of its own.
+            let client = agent.as_ref().and_then(|(provider, _)| provider.as_agent()?.client());
+            tools::show(app, &mut request, &args.tools, client.map(|client| client.name()))?;
+        }
         let registry = match &agent {
             Some((provider, _)) => app.registry.with(Arc::clone(provider))?,
             None => app.registry.clone(),
