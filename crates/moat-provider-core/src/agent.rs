@@ -91,6 +91,9 @@ pub struct PrepareOpts {
     pub host_config: Map<String, Value>,
     /// Markdown for the agent's instruction file; empty for none.
     pub runtime_context: String,
+    /// The names of the variables that the container will have on behalf of the run and its grants,
+    /// for an agent that starts programs with those alone that its settings name.
+    pub variables: Vec<String>,
 }
 
 impl PrepareOpts {
@@ -103,6 +106,7 @@ impl PrepareOpts {
             mcp_servers: BTreeMap::new(),
             host_config: Map::new(),
             runtime_context: String::new(),
+            variables: Vec::new(),
         }
     }
 }

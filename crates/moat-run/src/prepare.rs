@@ -1,7 +1,7 @@
 //! From a request to a container that is ready to be started: design order, each step undone when a
 //! later one fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
@@ -119,7 +119,7 @@ impl Preparation {
         let context = self.context(&infos, &defaults, placeholders.clone(), port).await?;
         let live = Live::begin(&host.registry, &host.refresher, &context, watched).await;
         let live = live.map_err(RunError::of_grants)?;
-        let agent = self.prepare_agent(&context, live.stored()).await?;
+        let agent = self.prepare_agent(&context, &infos, live.stored()).await?;
 
         let now = host.cx.clock().now();
         let authority = Arc::new(CertificateAuthority::generate(now, AUTHORITY_LIFE)?);
@@ -308,6 +308,7 @@ impl Preparation {
     async fn prepare_agent(
         &self,
         context: &Arc<RunContext>,
+        infos: &[CredentialInfo],
         stored: Vec<Credential>,
     ) -> Result<ContainerConfig> {
         let Some(agent) = self.agent_provider()? else { return Ok(ContainerConfig::default()) };
@@ -315,7 +316,16 @@ impl Preparation {
         opts.mcp_servers.clone_from(&self.request.mcp_servers);
         opts.host_config.clone_from(&self.request.host_config);
         opts.runtime_context.clone_from(&self.request.runtime_context);
+        opts.variables = self.variables(context, infos)?;
         Ok(agent.prepare_container(&self.host.cx, &opts).await?)
+    }
+
+    /// Returns the names of the variables that the container has, whichever agent is in it.
+    fn variables(&self, context: &RunContext, infos: &[CredentialInfo]) -> Result<Vec<String>> {
+        let staging = self.staging(context, infos, &ContainerConfig::default())?;
+        let set = staging.env().chain(&self.request.env).map(|var| var.name().to_owned());
+        let names: BTreeSet<_> = set.chain(trust::names().map(str::to_owned)).collect();
+        Ok(names.into_iter().collect())
     }
 
     /// Collects what every provider wants in the container.

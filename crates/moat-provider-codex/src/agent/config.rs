@@ -36,8 +36,10 @@ pub(super) fn render(opts: &PrepareOpts, host: &Host) -> Result<String> {
     config.extend(fixed.as_object().cloned().unwrap_or_default());
     let servers = mcp::servers(&opts.mcp_servers, &opts.run)?;
     if !servers.is_empty() {
-        let servers: Map<_, _> =
-            servers.into_iter().map(|(name, config)| (name.to_owned(), server(&config))).collect();
+        let servers: Map<_, _> = servers
+            .into_iter()
+            .map(|(name, config)| (name.to_owned(), server(&config, opts)))
+            .collect();
         config.insert("mcp_servers".to_owned(), servers.into());
     }
     toml::to_string(&config).map_err(|error| {
@@ -45,10 +47,15 @@ pub(super) fn render(opts: &PrepareOpts, host: &Host) -> Result<String> {
     })
 }
 
-fn server(server: &McpServer<'_>) -> Value {
+/// Codex starts a server with few variables of its own environment, and those that are named: without
+/// them it has neither the proxy's address nor a placeholder (0.169.0).
+fn server(server: &McpServer<'_>, opts: &PrepareOpts) -> Value {
     let mut members = server.members("url");
     if let Some(headers) = members.remove("headers") {
         members.insert("http_headers".to_owned(), headers);
+    }
+    if matches!(server, McpServer::Local { .. }) && !opts.variables.is_empty() {
+        members.insert("env_vars".to_owned(), json!(opts.variables));
     }
     members.into()
 }

@@ -79,6 +79,7 @@ fn everything_that_a_run_may_bring_is_staged() {
     let ports = Ports::bare().with_files(host());
     let container = prepare(&codex, &ports, vec![granted("openai"), notes], None, |opts| {
         opts.mcp_servers.extend(mcp_servers());
+        opts.variables = vec!["GH_TOKEN".to_owned(), "HTTPS_PROXY".to_owned()];
         opts.runtime_context = "# Moat Environment\n\nThe workspace is /workspace.\n".to_owned();
     });
     let container = container.unwrap();
@@ -91,10 +92,12 @@ fn everything_that_a_run_may_bring_is_staged() {
     assert_eq!(config["projects"]["/workspace"]["trust_level"].as_str(), Some("trusted"));
     let local = &config["mcp_servers"]["files"];
     assert_eq!(local["args"][1].as_str(), Some("a \"b\"\n[c]"));
+    assert_eq!(local["env_vars"].as_array().unwrap().len(), 2);
     assert!(local.get("url").is_none());
     let remote = &config["mcp_servers"]["notes"];
     assert_eq!(remote["http_headers"]["x-team"].as_str(), Some("a"));
     assert!(remote.get("command").is_none() && remote.get("headers").is_none());
+    assert!(remote.get("env_vars").is_none());
 }
 
 /// What a person may have in the files of their own Codex.

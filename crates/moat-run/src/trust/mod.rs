@@ -41,9 +41,15 @@ pub const VARIABLES: &[(&str, &str)] = &[
 /// Variables that name the proxy. Programs read them in one case or the other.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
 
+/// Variables that name what is not sent to the proxy.
+const NO_PROXIES: [&str; 2] = ["NO_PROXY", "no_proxy"];
+/// The variable that makes Node 24 and later look at those of the proxy.
+const NODE: &str = "NODE_USE_ENV_PROXY";
+/// The variable that names wget's settings.
+const WGET: &str = "WGETRC";
+
 /// Further variables that a run sets or must not be talked out of.
-const RESERVED: [&str; 6] =
-    ["BASH_ENV", "ENV", "HOME", "LD_AUDIT", "LD_PRELOAD", "NODE_USE_ENV_PROXY"];
+const RESERVED: [&str; 6] = ["BASH_ENV", "ENV", "HOME", "LD_AUDIT", "LD_PRELOAD", NODE];
 
 /// Whether a variable belongs to the run, so that neither person nor provider sets it: those of
 /// the proxy and of trust, those of moat, and those that make any program run other code.
@@ -52,9 +58,15 @@ pub fn is_reserved(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     upper.ends_with("_PROXY")
         || upper.starts_with("MOAT_")
-        || upper == "WGETRC"
+        || upper == WGET
         || RESERVED.contains(&&*upper)
         || VARIABLES.iter().any(|(variable, _)| variable.eq_ignore_ascii_case(name))
+}
+
+/// Returns the names of the variables that [`Trust::stage`] sets.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    let trust = VARIABLES.iter().map(|(variable, _)| *variable);
+    trust.chain(PROXIES).chain(NO_PROXIES).chain([NODE, WGET, java::VARIABLE])
 }
 
 /// Returns what the host itself trusts, as PEM: what is not intercepted is verified with it.
@@ -176,10 +188,9 @@ impl Trust {
         for variable in PROXIES {
             env.push(EnvVar::new(variable, &*self.proxy)?);
         }
-        // Node 24 and later; the ones before read no proxy variable by themselves.
-        env.push(EnvVar::new("NODE_USE_ENV_PROXY", "1")?);
+        env.push(EnvVar::new(NODE, "1")?);
         let (no_proxy, warnings) = no_proxy::value(&self.no_proxy, &self.granted);
-        for variable in ["NO_PROXY", "no_proxy"] {
+        for variable in NO_PROXIES {
             env.push(EnvVar::new(variable, &*no_proxy)?);
         }
 
@@ -188,7 +199,7 @@ impl Trust {
         files.push(
             StagedFile::new(wgetrc.clone(), format!("ca_certificate = {bundle}\n")).mode(0o644),
         );
-        env.push(EnvVar::new("WGETRC", wgetrc.as_str())?);
+        env.push(EnvVar::new(WGET, wgetrc.as_str())?);
 
         let store = self.directory.join("ca-bundle.p12")?;
         let certificates = certificates(&[authority, roots].concat())?;
@@ -210,6 +221,8 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -238,6 +251,8 @@ mod tests {
         for variable in PROXIES {
             assert_eq!(value(variable), "http://127.0.0.1:3128");
         }
+        let set: BTreeSet<_> = staged.env.iter().map(EnvVar::name).collect();
+        assert_eq!(set, names().collect());
         assert!(value(java::VARIABLE).starts_with("-Xmx1g -Djavax.net.ssl.trustStore="));
         let bundle = String::from_utf8(staged.files[0].contents().to_vec()).unwrap();
         assert_eq!(certificates(&bundle).unwrap().len(), 2);
