@@ -3,14 +3,21 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod agents;
 mod anthropic;
 mod claude;
 mod clients;
+mod copilot;
 mod demo;
 mod forge;
+mod gemini;
 mod github;
+mod google;
 mod isolation;
 mod machine;
+mod model;
+mod opencode;
+mod pi;
 mod program;
 mod shell;
 mod sockets;
