@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::process::{command, stream};
 use crate::report::{Failure, Outcome};
@@ -39,12 +40,20 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     npm(root, &target, &tools)?;
     // The first process of each sandbox, which stands beside the command.
     stream("e2e", workspace.cargo(&format!("build {SELECTION} --bins --example sandbox")))?;
+    stream("e2e", static_bridge(workspace))?;
     let tested = TESTS.iter().map(|(target, place)| {
         let test = format!("test {SELECTION} --no-fail-fast --test {target} -- --ignored {place}");
         stream("e2e", workspace.cargo(&test))
     });
     Failure::of_all(tested.collect::<Vec<_>>())?;
     Ok(Outcome::Done)
+}
+
+/// Builds the bridge once more, so that it runs in images of any system.
+fn static_bridge(workspace: &Workspace) -> Command {
+    let mut build = workspace.cargo("build --package moat-bridge --target-dir target/static");
+    build.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    build
 }
 
 /// The list, read.

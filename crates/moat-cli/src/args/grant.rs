@@ -2,7 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use moat_provider_core::{GrantOption, GrantRef, OptionValue, Provider, Registry};
+use moat_provider_core::{Error, GrantOption, GrantRef, OptionValue, Provider, Registry};
 
 use super::{Invocation, global};
 use crate::error::{CliError, Result};
@@ -57,6 +57,8 @@ pub(super) fn command(registry: &Registry, words: &[&str]) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
+        // What has no command of its own gets a better answer than that there is none.
+        .allow_external_subcommands(true)
         .subcommand(named("list", "Lists the credentials that are granted"))
         .subcommand(named("refresh", "Renews a credential now, where its vendor can").arg(&grant))
         .subcommand(named("show", "Shows all about a credential but its secrets").arg(&grant))
@@ -166,8 +168,10 @@ pub(super) fn named(matches: &ArgMatches) -> Result<GrantRef> {
 
 fn read_grant(registry: &Registry, grant: &str, matches: &ArgMatches) -> Result<GrantArgs> {
     let grant: GrantRef = grant.parse()?;
-    let provider = registry.require(grant.name())?;
-    let known = provider.as_credential().map(|it| it.grant_options()).unwrap_or_default();
+    let provider =
+        registry.require(grant.name()).map_err(|error| suggesting(registry, &grant, error))?;
+    let Some(credential) = provider.as_credential() else { return Err(no_credential(&**provider)) };
+    let known = credential.grant_options();
     let mut options = Vec::new();
     for option in known {
         let name = option.name().to_owned();
@@ -191,6 +195,27 @@ fn read_grant(registry: &Registry, grant: &str, matches: &ArgMatches) -> Result<
         TokenFrom::Provider
     };
     Ok(GrantArgs { grant, options, token })
+}
+
+/// Adds the name that was probably meant.
+fn suggesting(registry: &Registry, grant: &GrantRef, error: Error) -> CliError {
+    let names = registry.iter().map(|provider| provider.name().as_str());
+    let likeness = |name: &str| strsim::jaro(grant.name(), name);
+    let likely = names.chain(COMMANDS.iter().copied()).filter(|name| likeness(name) > 0.7);
+    match likely.max_by(|a, b| likeness(a).total_cmp(&likeness(b))) {
+        Some(name) => CliError::from(error).with_hint(format!("did you mean: moat grant {name}")),
+        None => error.into(),
+    }
+}
+
+/// Says what an agent runs on that has no credential of its own.
+fn no_credential(provider: &dyn Provider) -> CliError {
+    let error = CliError::usage(format!("{} has no credential of its own", provider.name()));
+    let wanted = provider.as_agent().and_then(|agent| agent.select_grants(&[], &[]).err());
+    match wanted.as_ref().and_then(Error::hint) {
+        Some(hint) => error.with_hint(hint),
+        None => error.with_hint("moat grant providers"),
+    }
 }
 
 /// Splits a command into words as a shell does, without running one.

@@ -18,6 +18,7 @@ mod machine;
 mod model;
 mod opencode;
 mod pi;
+mod podman;
 mod program;
 mod shell;
 mod sockets;

@@ -6,7 +6,7 @@ use crate::support::Moat;
 fn slips_of_the_pen_end_with_2_and_a_suggestion() {
     let moat = Moat::new();
     moat.run(&["grnat"]).failed(2, &["unrecognized subcommand 'grnat'", "'grant'"]);
-    moat.run(&["grant", "gihub"]).failed(2, &["unrecognized subcommand 'gihub'", "'github'"]);
+    moat.run(&["grant", "gihub"]).failed(2, &["no provider \"gihub\"", "moat grant github"]);
     moat.run(&["grant", "github", "--surce", "gh"]).failed(2, &["'--surce'", "'--source'"]);
     moat.run(&["grant", "github", "--source", "x"]).failed(2, &["auto, env, gh, prompt"]);
     moat.run(&["grant", "show"]).failed(2, &["<GRANT>"]);
@@ -66,4 +66,12 @@ fn colours_are_for_terminals_and_for_who_asks() {
     assert!(colored.stderr.starts_with("\u{1b}[31;1merror:\u{1b}[0m "), "{}", colored.stderr);
     let forced = Moat::new().env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1");
     assert!(!forced.run(&["grant", "show", "github"]).stderr.contains('\u{1b}'));
+}
+
+#[test]
+fn what_cannot_be_granted_says_what_can() {
+    let moat = Moat::new();
+    moat.run(&["grant", "copilot"]).failed(2, &["no credential of its own", "moat grant github"]);
+    moat.run(&["grant", "pi", "--x"]).failed(2, &["moat grant anthropic"]);
+    moat.run(&["grant", "nobody"]).failed(2, &["no provider \"nobody\"", "github"]);
 }

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio as ProcessStdio};
 use std::sync::Arc;
 
 use moat_provider_core::{BoxFuture, RunId};
+use rustix::process::{Resource, getrlimit};
 use tokio::task::spawn_blocking;
 
 use self::arguments::Container;
@@ -98,7 +99,7 @@ impl Engine {
     }
 
     /// Adds a variable of the engine's own program, which has none but these: `HOME`, `PATH`,
-    /// `XDG_RUNTIME_DIR`, `DOCKER_HOST`.
+    /// `XDG_RUNTIME_DIR`, `DOCKER_HOST`, `CONTAINERS_CONF`.
     #[must_use]
     pub fn variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.variables.push((name.into(), value.into()));
@@ -222,6 +223,7 @@ impl Engine {
             options: &self.run_options,
             user: (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()),
             terminal: spec.stdio == Stdio::Inherit && super::terminal::is_here(),
+            ulimits: possible(&self.limits),
         };
         let arguments = container.arguments(spec)?;
         write_environment(&environment, &container.environment(spec)).map_err(io_failed)?;
@@ -236,6 +238,15 @@ impl Engine {
         let remote = Client { engine: self.clone(), program, container: container.name(spec) };
         Ok(Ready { command, streams, publish, remote: Arc::new(remote) })
     }
+}
+
+/// Returns what of these limits this user may give, by the engines' names.
+fn possible(limits: &Limits) -> [(&'static str, u64); 2] {
+    let most = |which, wanted| getrlimit(which).maximum.map_or(wanted, |own| own.min(wanted));
+    [
+        ("nofile", most(Resource::Nofile, limits.descriptors)),
+        ("nproc", most(Resource::Nproc, limits.processes)),
+    ]
 }
 
 struct Ready {

@@ -16,6 +16,19 @@ use crate::error::{CliError, Result};
 /// The variable that names the image of a container engine.
 pub(in crate::command) const IMAGE: &str = "MOAT_IMAGE";
 
+/// What the program of a container engine gets of the person's environment: where it is configured,
+/// and where its daemon is.
+const ENGINE_VARIABLES: [&str; 8] = [
+    "HOME",
+    "PATH",
+    "XDG_RUNTIME_DIR",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_HOST",
+    "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF",
+];
+
 /// Returns the sandbox that was chosen, or the first that works.
 ///
 /// # Errors
@@ -78,7 +91,7 @@ pub(in crate::command) fn bubblewrap(app: &App<'_>) -> Result<Bubblewrap> {
 pub(in crate::command) fn engine(app: &App<'_>, kind: EngineKind, image: &str) -> Result<Engine> {
     let mut engine = Engine::new(kind, image, app.system.bridge()?);
     let environment = app.system.environment();
-    for name in ["HOME", "PATH", "XDG_RUNTIME_DIR", "DOCKER_HOST"] {
+    for name in ENGINE_VARIABLES {
         if let Some(value) = plain_variable(&*environment, name)? {
             engine = engine.variable(name, value);
         }

@@ -21,6 +21,8 @@ pub(super) struct Container<'a> {
     pub(super) options: &'a [String],
     pub(super) user: (u32, u32),
     pub(super) terminal: bool,
+    /// Limits that this user may give.
+    pub(super) ulimits: [(&'static str, u64); 2],
 }
 
 impl Container<'_> {
@@ -50,6 +52,10 @@ impl Container<'_> {
         add(&["--network", "none", "--cap-drop", "ALL"]);
         add(&["--security-opt", "no-new-privileges", "--read-only"]);
         add(&["--pids-limit", &processes.to_string(), "--ulimit", "core=0:0"]);
+        // Without these Podman asks for more than it may give where this user's limits are low.
+        for (name, most) in self.ulimits.iter().filter(|_| self.kind == EngineKind::Podman) {
+            add(&["--ulimit", &format!("{name}={most}:{most}")]);
+        }
         add(&["--shm-size", &shared_memory.to_string()]);
         for directory in ["/tmp", "/var/tmp"] {
             add(&["--tmpfs", &format!("{directory}:rw,exec,mode=1777,size={scratch}")]);
@@ -140,6 +146,7 @@ mod tests {
             options: &[],
             user: (7, 8),
             terminal: true,
+            ulimits: [("nofile", 500), ("nproc", 90)],
         }
     }
 
@@ -167,6 +174,13 @@ mod tests {
             |--socket|/run/moat/proxy.sock|--publish|/run/moat/publish.sock|--die-with-host\
             |--nofile|65536|--tty|--|gh";
         assert_eq!(line.join("|"), expected);
+    }
+
+    #[test]
+    fn podman_asks_for_no_more_than_it_may_give() {
+        let limits = Limits::default();
+        let line = container(EngineKind::Podman, &[], &limits).arguments(&spec()).unwrap();
+        assert!(line.join(" ").contains("--ulimit nofile=500:500 --ulimit nproc=90:90"));
     }
 
     #[test]
