@@ -3,9 +3,10 @@
 use crate::machine::{GITHUB, Machine, tool};
 use crate::program::Output;
 
-/// What an agent's tool does inside: it uses a grant, and it looks for secrets.
-const LOOK: &str = "TOOL:gh api user --jq .login; curl -sS https://api.github.com/echo; env; \
-                    find ~ -type f -size -200k -exec cat {} +";
+/// What an agent's tool does inside: it uses a grant, and writes down all that there is to see.
+const LOOK: &str = "TOOL:gh api user --jq .login; (curl -sS https://api.github.com/echo; env; \
+                    cat /proc/[0-9]*/environ; \
+                    find ~ /tmp -name pkg -prune -o -type f -exec cat {} +) > looked";
 
 /// A program that is an agent.
 pub(crate) struct Agent {
@@ -41,19 +42,26 @@ impl Agent {
     ) -> Output {
         let mut flags = vec!["--allow", host, "-e", &self.path];
         flags.extend(variables.iter().flat_map(|variable| ["-e", variable]));
-        let refused = machine.run(&flags, command).await;
+        // By its own name it would be the agent, with what that one runs on.
+        let command = [&["env"], command].concat();
+        let refused = machine.run(&flags, &command).await;
         let last = machine.vendor.seen().into_iter().rev().find(|seen| seen.host == host);
         let last = last.unwrap_or_else(|| panic!("{host} was not asked: {refused}"));
         assert_eq!(last.account, None, "{refused}");
         refused
     }
 
-    /// Has a tool use another grant, and look into everything that there is in the sandbox.
-    pub(crate) async fn look_around(&self, machine: &Machine, flags: &[&str]) -> Output {
+    /// Has a tool use another grant and look at everything in the sandbox, and returns what it saw.
+    pub(crate) async fn look_around(&self, machine: &Machine, flags: &[&str]) -> String {
         let answered = self.run(machine, &[GITHUB, flags].concat(), LOOK).await;
-        assert!(answered.says("octocat") && answered.says("you sent Bearer ghp_"), "{answered}");
-        assert!(answered.says("HTTPS_PROXY"), "{answered}");
-        answered
+        assert!(answered.says("octocat"), "{answered}");
+        let looked = std::fs::read(machine.workspace().join("looked")).unwrap();
+        for secret in machine.vendor.canaries() {
+            assert_eq!(secret.find_in(&looked), None, "{}", self.name);
+        }
+        let looked = String::from_utf8_lossy(&looked).into_owned();
+        assert!(looked.contains("you sent Bearer ghp_") && looked.contains("HTTPS_PROXY="));
+        looked
     }
 
     /// Has it use a tool of a server that the person's configuration names.

@@ -47,12 +47,12 @@ async fn each_credential_answers_a_prompt_and_nothing_else_does() {
 #[ignore = "needs bubblewrap and Gemini CLI; run cargo xtask e2e"]
 async fn its_tools_and_servers_work_and_find_no_secret() {
     let (machine, google) = machine().await;
-    let answered = gemini().look_around(&machine, GRANT).await;
-    assert!(answered.says("gemini-api-key"), "the settings were read: {answered}");
+    let looked = gemini().look_around(&machine, GRANT).await;
+    assert!(looked.contains("gemini-api-key"), "the settings were read");
     gemini().use_server(&machine, GRANT).await;
     google.grant_login(&machine).await;
-    let answered = gemini().look_around(&machine, GRANT).await;
-    assert!(answered.says("GOOGLE_CLOUD_ACCESS_TOKEN=ya29."), "{answered}");
+    let looked = gemini().look_around(&machine, GRANT).await;
+    assert!(looked.contains("GOOGLE_CLOUD_ACCESS_TOKEN=ya29."));
 }
 
 #[tokio::test]

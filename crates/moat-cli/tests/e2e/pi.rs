@@ -48,8 +48,8 @@ async fn each_key_answers_a_prompt_and_nothing_else_does() {
 #[ignore = "needs bubblewrap and Pi; run cargo xtask e2e"]
 async fn its_tools_and_servers_work_and_find_no_secret() {
     let machine = machine().await;
-    let answered = pi().look_around(&machine, GEMINI).await;
-    assert!(answered.says("defaultProjectTrust"), "the settings were read: {answered}");
+    let looked = pi().look_around(&machine, GEMINI).await;
+    assert!(looked.contains("defaultProjectTrust"), "the settings were read");
     pi().use_server(&machine, GEMINI).await;
 }
 
