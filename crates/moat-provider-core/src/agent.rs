@@ -91,6 +91,8 @@ pub struct PrepareOpts {
     pub host_config: Map<String, Value>,
     /// Markdown for the agent's instruction file; empty for none.
     pub runtime_context: String,
+    /// Which conversation the agent is about to open.
+    pub session: Session,
 }
 
 impl PrepareOpts {
@@ -103,6 +105,7 @@ impl PrepareOpts {
             mcp_servers: BTreeMap::new(),
             host_config: Map::new(),
             runtime_context: String::new(),
+            session: Session::Fresh,
         }
     }
 }

@@ -310,6 +310,9 @@ impl Preparation {
         opts.mcp_servers.clone_from(&self.request.mcp_servers);
         opts.host_config.clone_from(&self.request.host_config);
         opts.runtime_context.clone_from(&self.request.runtime_context);
+        if let Some(start) = &self.request.agent {
+            opts.session.clone_from(&start.launch.session);
+        }
         Ok(agent.prepare_container(&self.host.cx, &opts).await?)
     }
 
