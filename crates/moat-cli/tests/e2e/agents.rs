@@ -1,5 +1,7 @@
 //! What the rows of all agents have in common: how one is started, and what is asked of it.
 
+use serde_json::Value;
+
 use crate::machine::{GITHUB, Machine, tool};
 use crate::program::Output;
 
@@ -97,4 +99,35 @@ impl Agent {
             "a new conversation has no earlier messages: {asked}"
         );
     }
+
+    /// Goes on with a conversation by the id that the first run kept of it.
+    pub(crate) async fn resume(
+        &self,
+        machine: &Machine,
+        flags: &[&str],
+        questions: impl Fn(&Machine) -> Vec<String>,
+    ) {
+        let name = format!("{}_session_id", self.name);
+        let ids = || kept(machine, self.name, &name);
+        let before = ids();
+        self.run(machine, flags, "remember the word aardvark").await.text();
+        let id = ids().into_iter().find(|id| !before.contains(id)).unwrap();
+        self.run(machine, flags, "something else now").await.text();
+        let flags = [flags, &["--resume", &id]].concat();
+        self.run(machine, &flags, "which animal was it").await.text();
+        let asked = questions(machine).into_iter().rfind(|body| body.contains("which animal"));
+        assert!(asked.unwrap().contains("aardvark"), "the earlier messages are sent along");
+        assert_eq!(ids().iter().filter(|kept| **kept == id).count(), 2);
+    }
+}
+
+/// Returns what the runs so far kept under a name of a provider's.
+fn kept(machine: &Machine, provider: &str, name: &str) -> Vec<String> {
+    let runs = std::fs::read_dir(machine.moat_home().join("runs")).unwrap();
+    let read = runs.filter_map(|run| {
+        let metadata = std::fs::read(run.unwrap().path().join("metadata.json")).ok()?;
+        let metadata: Value = serde_json::from_slice(&metadata).unwrap();
+        metadata["provider_meta"][provider][name].as_str().map(str::to_owned)
+    });
+    read.collect()
 }

@@ -42,6 +42,7 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
 async fn a_conversation_goes_on_in_the_next_run() {
     let machine = Machine::granted().await;
     copilot().converse(&machine, &[], |machine| machine.vendor.bodies(API)).await;
+    copilot().resume(&machine, &[], |machine| machine.vendor.bodies(API)).await;
 }
 
 #[tokio::test]

@@ -60,6 +60,7 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
 async fn a_conversation_goes_on_in_the_next_run() {
     let (machine, _) = machine().await;
     gemini().converse(&machine, GRANT, |machine| machine.vendor.bodies(API)).await;
+    gemini().resume(&machine, GRANT, |machine| machine.vendor.bodies(API)).await;
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
 async fn a_conversation_goes_on_in_the_next_run() {
     let machine = machine().await;
     pi().converse(&machine, GEMINI, |machine| machine.vendor.bodies(API)).await;
+    pi().resume(&machine, GEMINI, |machine| machine.vendor.bodies(API)).await;
 }
 
 #[tokio::test]
