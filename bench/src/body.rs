@@ -23,6 +23,11 @@ impl Repeat {
     pub(crate) fn empty() -> Self {
         Self::new(Bytes::new(), 0)
     }
+
+    /// Returns how many bytes are to come.
+    pub(crate) fn len(&self) -> u64 {
+        self.left
+    }
 }
 
 impl Body for Repeat {

@@ -12,6 +12,7 @@ mod options;
 mod origin;
 mod process;
 mod results;
+mod signature;
 mod table;
 mod targets;
 mod variants;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::options::Options;
+use crate::options::{Options, Usual};
 use crate::world::{Http, World};
 
 /// Connections that may wait to be accepted.
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((first, rest)) if first == "serve" => serve(rest),
         Some((first, rest)) if first == "count" => measure(rest, Way::Count),
+        Some((first, rest)) if first == "aws" => measure(rest, Way::Aws),
         _ => measure(&arguments, Way::Measure),
     };
     match outcome {
@@ -49,10 +51,12 @@ fn main() -> ExitCode {
 enum Way {
     Measure,
     Count,
+    Aws,
 }
 
 fn measure(arguments: &[String], way: Way) -> Result<()> {
-    let Some(options) = Options::parse(arguments)? else {
+    let usual = if matches!(way, Way::Aws) { Usual::Aws } else { Usual::Proxy };
+    let Some(options) = Options::parse(arguments, usual)? else {
         print!("{}", options::HELP);
         return Ok(());
     };
@@ -62,6 +66,7 @@ fn measure(arguments: &[String], way: Way) -> Result<()> {
     let done = runtime()?.block_on(async {
         match way {
             Way::Measure => measure::all(&options, &world).await.map(|it| table::print(&it)),
+            Way::Aws => measure::all(&options, &world).await.map(|it| table::aws::print(&it)),
             Way::Count => count::all(&options, &world).await,
         }
     });

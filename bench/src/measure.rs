@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     Small,
+    Alone,
     Fresh,
     Transfer,
     Events,
@@ -29,12 +30,20 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) const ALL: [Self; 5] =
+    /// What `bench aws` measures.
+    pub(crate) const AWS: [Self; 3] = [Self::Small, Self::Alone, Self::Transfer];
+
+    /// What `bench proxy` measures.
+    pub(crate) const PROXY: [Self; 5] =
         [Self::Small, Self::Fresh, Self::Transfer, Self::Events, Self::Idle];
+
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Small, Self::Alone, Self::Fresh, Self::Transfer, Self::Events, Self::Idle];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Small => "small",
+            Self::Alone => "alone",
             Self::Fresh => "fresh",
             Self::Transfer => "transfer",
             Self::Events => "events",
@@ -44,7 +53,7 @@ impl Subject {
 
     fn concerns(self, variant: Variant) -> bool {
         match self {
-            Self::Small => true,
+            Self::Small | Self::Alone => true,
             Self::Idle => variant.is_compared() && variant != Variant::NoProxy,
             Self::Fresh | Self::Transfer | Self::Events => variant.is_compared(),
         }
@@ -144,6 +153,9 @@ impl<'a> Bench<'a> {
                 add(Metric::SmallP99(http), warm.p99);
                 add(Metric::SmallCpu(http), warm.cpu_per_million);
                 add(Metric::SmallPerCpu(http), warm.per_cpu_second);
+            }
+            Subject::Alone => {
+                add(Metric::SmallAlone(http), load.alone(self.size.alone).await?);
             }
             Subject::Fresh => {
                 let fresh = load.fresh(self.size.length, || self.cpu(stand)).await?;

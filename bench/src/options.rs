@@ -10,12 +10,14 @@ use crate::world::Http;
 
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask bench proxy [count] [OPTION]...
+       cargo xtask bench aws [OPTION]...
 
-Measures, or counts the instructions of small requests with valgrind.
+Measures proxies, or counts the instructions of small requests with valgrind; measures what it costs
+to sign requests to AWS anew.
 
   --quick           one round of short measurements, for a first look
   --rounds N        how often everything is measured in turn; 5, with --quick 1
-  --only WORDS      subjects: small, fresh, transfer, events, idle
+  --only WORDS      subjects: small, alone, fresh, transfer, events, idle
   --variants NAMES  variants, as the table names them; a beginning stands for all that begin so
   --http NAME       h1 or h2; without it both
   --mitmdump PATH   where mitmproxy is, when it is not on the path
@@ -32,11 +34,20 @@ pub(crate) struct Options {
     pub(crate) size: Size,
 }
 
+/// What is measured unless the person says something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Usual {
+    Proxy,
+    Aws,
+}
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     /// How long small requests and handshakes are counted.
     pub(crate) length: Duration,
+    /// Requests that are sent one after the other.
+    pub(crate) alone: usize,
     /// The length of long bodies.
     pub(crate) bytes: u64,
     /// Event streams that are opened.
@@ -45,22 +56,26 @@ pub(crate) struct Size {
     pub(crate) tunnels: usize,
 }
 
-const FULL: Size =
-    Size { length: Duration::from_secs(3), bytes: 1 << 30, events: 200, tunnels: 1000 };
+const FULL: Size = Size {
+    length: Duration::from_secs(3),
+    alone: 4000,
+    bytes: 1 << 30,
+    events: 200,
+    tunnels: 1000,
+};
 const QUICK: Size =
-    Size { length: Duration::from_secs(1), bytes: 1 << 28, events: 50, tunnels: 1000 };
+    Size { length: Duration::from_secs(1), alone: 1000, bytes: 1 << 28, events: 50, tunnels: 1000 };
 
 impl Options {
     /// Reads the arguments; none when help was asked for.
-    pub(crate) fn parse(arguments: &[String]) -> Result<Option<Self>> {
-        let mut options = Self {
-            rounds: 5,
-            subjects: Subject::ALL.to_vec(),
-            variants: Variant::ALL.to_vec(),
-            versions: Http::BOTH.to_vec(),
-            mitmdump: None,
-            size: FULL,
+    pub(crate) fn parse(arguments: &[String], usual: Usual) -> Result<Option<Self>> {
+        let (subjects, variants, versions) = match usual {
+            Usual::Proxy => (Subject::PROXY.to_vec(), Variant::PROXY.to_vec(), Http::BOTH.to_vec()),
+            // S3 speaks no HTTP/2.
+            Usual::Aws => (Subject::AWS.to_vec(), Variant::AWS.to_vec(), vec![Http::One]),
         };
+        let mut options =
+            Self { rounds: 5, subjects, variants, versions, mitmdump: None, size: FULL };
         let mut rounds = None;
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -72,7 +87,7 @@ impl Options {
                 "--rounds" => rounds = Some(value()?.parse()?),
                 "--only" => options.subjects = chosen(value()?, &Subject::ALL, Subject::name)?,
                 "--variants" => {
-                    options.variants = chosen(value()?, &Variant::ALL, Variant::name)?;
+                    options.variants = chosen(value()?, &Variant::all(), Variant::name)?;
                 }
                 "--http" => options.versions = chosen(value()?, &Http::BOTH, Http::as_str)?,
                 "--mitmdump" => options.mitmdump = Some(value()?.into()),
@@ -107,12 +122,12 @@ mod tests {
     #[test]
     fn a_name_stands_for_itself_and_a_beginning_for_all() {
         let names = |list: &str| -> Vec<&str> {
-            let chosen = chosen(list, &Variant::ALL, Variant::name).unwrap();
+            let chosen = chosen(list, &Variant::all(), Variant::name).unwrap();
             chosen.into_iter().map(Variant::name).collect()
         };
         assert_eq!(names("nginx, ours"), ["ours", "nginx"]);
         assert_eq!(names("ours + rule +"), ["ours + rule + log"]);
         assert_eq!(names("h"), ["hudsucker", "http-mitm-proxy"]);
-        assert!(chosen("nothing", &Variant::ALL, Variant::name).is_err());
+        assert!(chosen("nothing", &Variant::all(), Variant::name).is_err());
     }
 }

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::Result;
 use crate::body::{Arriving, Repeat, text};
 use crate::clock;
-use crate::world::{Http, World};
+use crate::world::{Http, SESSION, World};
 
 /// How long the answer to a small request is.
 pub(crate) const SMALL: usize = 1024;
@@ -33,6 +33,8 @@ type Answer = Response<Either<Repeat, Arriving>>;
 /// Answers requests.
 struct Origin {
     authorization: HeaderValue,
+    /// What is in front of a signature, and the token of the session that it is of.
+    signed: (String, HeaderValue),
     small: Bytes,
     piece: Bytes,
 }
@@ -42,6 +44,10 @@ pub(crate) async fn serve(world: &World, http: Http, listener: TcpListener) -> R
     let acceptor = TlsAcceptor::from(Arc::new(world.server(http.offer())?));
     let origin = Arc::new(Origin {
         authorization: world.authorization()?.parse()?,
+        signed: (
+            format!("AWS4-HMAC-SHA256 Credential={SESSION}/"),
+            world.read("credential")?.parse()?,
+        ),
         small: text(SMALL),
         piece: text(PIECE),
     });
@@ -77,7 +83,7 @@ async fn connection(acceptor: TlsAcceptor, tcp: TcpStream, origin: Arc<Origin>) 
 
 impl Origin {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let mut answer = if request.headers().get(AUTHORIZATION) == Some(&self.authorization) {
+        let mut answer = if self.knows(&request) {
             let path = request.uri().path().to_owned();
             match path.split_at(path.rfind('/').map_or(0, |at| at + 1)) {
                 ("/down/", length) => self.repeat(length.parse().unwrap_or(0)),
@@ -93,6 +99,15 @@ impl Origin {
         let json = HeaderValue::from_static("application/json");
         answer.headers_mut().entry(CONTENT_TYPE).or_insert(json);
         answer
+    }
+
+    /// Whether a request has the credential, or was signed anew: nobody else knows the token.
+    fn knows(&self, request: &Request<Incoming>) -> bool {
+        let Some(authorization) = request.headers().get(AUTHORIZATION) else { return false };
+        let (signed, token) = &self.signed;
+        *authorization == self.authorization
+            || (authorization.as_bytes().starts_with(signed.as_bytes())
+                && request.headers().get("x-amz-security-token") == Some(token))
     }
 
     fn repeat(&self, length: u64) -> Answer {

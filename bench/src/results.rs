@@ -12,6 +12,7 @@ pub(crate) enum Metric {
     SmallPerSecond(Http),
     SmallP50(Http),
     SmallP99(Http),
+    SmallAlone(Http),
     SmallCpu(Http),
     SmallPerCpu(Http),
     FreshPerSecond(Http),

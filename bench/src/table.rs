@@ -1,5 +1,7 @@
 //! The table.
 
+pub(crate) mod aws;
+
 use std::fmt::Write as _;
 
 use crate::load::transfer::Direction;
@@ -46,13 +48,15 @@ pub(crate) fn print(results: &Results) -> String {
     for remark in &results.remarks {
         _ = writeln!(text, "! {remark}");
     }
-    let rounds = if results.rounds == 1 {
-        "1 round".to_owned()
-    } else {
-        format!("{} rounds", results.rounds)
-    };
-    _ = writeln!(text, "{rounds}.\n{NOTES}");
+    _ = writeln!(text, "{}.\n{NOTES}", rounds(results));
     text
+}
+
+fn rounds(results: &Results) -> String {
+    match results.rounds {
+        1 => "1 round".to_owned(),
+        rounds => format!("{rounds} rounds"),
+    }
 }
 
 fn small(results: &Results, http: Http) -> String {
@@ -100,7 +104,7 @@ fn rest(results: &Results, http: Http) -> String {
 /// Writes one line for each variant of which something is known; nothing if there is none.
 fn section(title: &str, columns: &[&str], cells: impl Fn(Variant) -> Vec<String>) -> String {
     let mut lines = String::new();
-    for variant in Variant::ALL {
+    for variant in Variant::all() {
         let cells = cells(variant);
         if cells.iter().any(|cell| cell != "-") {
             _ = writeln!(lines, "{:<24}{}", variant.name(), row(&cells, columns));

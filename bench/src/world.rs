@@ -20,6 +20,9 @@ use crate::Result;
 /// The name of the origin, which resolves nowhere: every proxy is told its address.
 pub(crate) const HOST: &str = "origin.test";
 
+/// The id of the key that requests are signed anew with.
+pub(crate) const SESSION: &str = "ASIASESSIONSESSIONSE";
+
 /// A version of HTTP, in the name that ALPN has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Http {

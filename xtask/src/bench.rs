@@ -1,4 +1,5 @@
-//! `bench proxy`: the data plane beside other proxies, measured by the crate under `bench`.
+//! `bench proxy` and `bench aws`: the data plane beside other proxies, and what signing anew costs,
+//! measured by the crate under `bench`.
 
 use crate::process::stream;
 use crate::report::Failure;
@@ -11,11 +12,12 @@ pub(crate) const DIRECTORY: &str = "bench";
 ///
 /// # Errors
 ///
-/// When it is not known, and those of [`proxy`].
+/// When it is not known, and those of [`measure`].
 pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
     match options.split_first() {
-        Some((name, options)) if name == "proxy" => proxy(workspace, options),
-        _ => Err(Failure::new("what can be measured is `bench proxy`")),
+        Some((name, options)) if name == "proxy" => measure(workspace, options),
+        Some((name, _)) if name == "aws" => measure(workspace, options),
+        _ => Err(Failure::new("what can be measured is `bench proxy` and `bench aws`")),
     }
 }
 
@@ -24,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, options: &[String]) -> Result<(), Failu
 /// # Errors
 ///
 /// It does not build, or it cannot measure.
-fn proxy(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
+fn measure(workspace: &Workspace, options: &[String]) -> Result<(), Failure> {
     let directory = workspace.root().join(DIRECTORY);
     stream("bench", workspace.cargo_in(&directory, "build --release --locked"))?;
     // Not through `stream`: progress is written over itself, and a table has no need of a heading.

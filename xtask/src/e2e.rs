@@ -16,6 +16,9 @@ const LIST: &str = "e2e/tools.txt";
 /// Which packages of npm's belong to these versions, with their hashes.
 const LOCK: &str = "e2e/package-lock.json";
 
+/// A client that is built here, on a kit that stays out of the workspace's lock file.
+pub(crate) const CLIENT: &str = "e2e/aws-sdk-rust";
+
 /// The features of `test-all`, so that nothing is built twice.
 const SELECTION: &str = "--workspace --all-features";
 
@@ -38,6 +41,9 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     fs::create_dir_all(&target).map_err(|error| failed("target/e2e", &error))?;
     python(&target, &tools)?;
     npm(root, &target, &tools)?;
+    let mut client = workspace.cargo_in(&root.join(CLIENT), "build --locked");
+    client.arg("--target-dir").arg(target.join("rust"));
+    stream("e2e", client)?;
     // The first process of each sandbox, which stands beside the command.
     stream("e2e", workspace.cargo(&format!("build {SELECTION} --bins --example sandbox")))?;
     stream("e2e", static_bridge(workspace))?;

@@ -64,7 +64,7 @@ type Tool = fn(&Workspace, &[String]) -> Result<(), Failure>;
 
 /// What can be run with options, by name, and what its options are.
 const TOOLS: &[(&str, Tool, &str)] = &[
-    ("bench", bench::run, "proxy [OPTION]..."),
+    ("bench", bench::run, "proxy|aws [OPTION]..."),
     ("fuzz", fuzz::run, "[TARGET...] [--minutes N]"),
     ("soak", soak::run, "[--minutes N] [--seed S] [--runs R] [--workers W]"),
 ];

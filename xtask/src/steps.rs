@@ -71,8 +71,10 @@ const fn on_demand(name: &'static str, about: &'static str, run: Run) -> Step {
 
 fn fmt(workspace: &Workspace) -> Result<Outcome, Failure> {
     stream("fmt", workspace.cargo("fmt --all --check"))?;
-    let beside = workspace.root().join(bench::DIRECTORY);
-    stream("fmt", workspace.cargo_in(&beside, "fmt --check"))?;
+    for beside in [bench::DIRECTORY, e2e::CLIENT] {
+        let beside = workspace.root().join(beside);
+        stream("fmt", workspace.cargo_in(&beside, "fmt --check"))?;
+    }
     Ok(Outcome::Done)
 }
 

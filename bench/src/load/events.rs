@@ -2,9 +2,9 @@
 
 use http_body_util::BodyExt;
 
+use super::upload::Upload;
 use super::{Load, successful};
 use crate::Result;
-use crate::body::Repeat;
 use crate::clock;
 
 impl Load {
@@ -14,7 +14,7 @@ impl Load {
         let mut connection = self.open(0).await?;
         let mut delays = Vec::with_capacity(count);
         for _ in 0..count {
-            let request = connection.request("/events", self.http)?.map(|()| Repeat::empty());
+            let request = connection.request("/events", self.http)?.map(|()| Upload::empty());
             let mut body = successful(connection.sender.send(request).await?)?.into_body();
             let mut event = Vec::new();
             let mut arrived = 0;

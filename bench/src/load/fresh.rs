@@ -6,8 +6,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Load;
+use super::upload::Upload;
 use crate::Result;
-use crate::body::Repeat;
 use crate::origin::SMALL;
 use crate::process::Cpu;
 
@@ -64,7 +64,7 @@ impl Load {
 
     async fn ask_once(&self, number: usize) -> Result<()> {
         let mut connection = self.open(number).await?;
-        let request = connection.request("/small", self.http)?.map(|()| Repeat::empty());
+        let request = connection.request("/small", self.http)?.map(|()| Upload::empty());
         connection.exchange(request, SMALL as u64).await
     }
 }

@@ -1,8 +1,8 @@
 //! Connections that are open and silent: how much memory each costs.
 
+use super::upload::Upload;
 use super::{Connection, Load};
 use crate::Result;
-use crate::body::Repeat;
 use crate::origin::SMALL;
 
 /// Connections that are open before anything is compared.
@@ -22,7 +22,7 @@ impl Load {
         let mut connections = Vec::with_capacity(count);
         for number in 0..count {
             let mut connection = self.open(number).await?;
-            let request = connection.request("/small", self.http)?.map(|()| Repeat::empty());
+            let request = connection.request("/small", self.http)?.map(|()| Upload::empty());
             connection.exchange(request, SMALL as u64).await?;
             connections.push(connection);
         }

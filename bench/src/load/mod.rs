@@ -1,9 +1,11 @@
 //! The load generator: clients that check every answer.
 
+pub(crate) mod alone;
 pub(crate) mod events;
 pub(crate) mod fresh;
 pub(crate) mod idle;
 pub(crate) mod transfer;
+mod upload;
 pub(crate) mod warm;
 
 use std::net::SocketAddr;
@@ -24,8 +26,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use self::upload::Upload;
 use crate::Result;
-use crate::body::Repeat;
+use crate::signature::{Keys, Payload};
 use crate::world::{HOST, Http, World};
 
 /// The longest answer to CONNECT.
@@ -56,6 +59,8 @@ pub(crate) struct Client {
     pub(crate) proxy_authorization: Option<String>,
     /// To the origin: the credential, or what stands for it.
     pub(crate) authorization: String,
+    /// What signs requests instead, and how it signs long bodies.
+    pub(crate) signing: Option<(Keys, Payload)>,
 }
 
 /// Clients on their way to the origin in one version of HTTP.
@@ -89,6 +94,7 @@ impl Load {
         Ok(Connection {
             sender: Sender::begin(stream, self.http).await?,
             template: template(self.http, &client.authorization)?,
+            signing: client.signing.clone(),
         })
     }
 }
@@ -128,6 +134,7 @@ fn template(http: Http, authorization: &str) -> Result<Request<()>> {
 pub(crate) struct Connection {
     sender: Sender,
     template: Request<()>,
+    signing: Option<(Keys, Payload)>,
 }
 
 impl Connection {
@@ -136,7 +143,8 @@ impl Connection {
         match &self.sender {
             Sender::One(_) => None,
             Sender::Two(sender) => {
-                Some(Self { sender: Sender::Two(sender.clone()), template: self.template.clone() })
+                let (template, signing) = (self.template.clone(), self.signing.clone());
+                Some(Self { sender: Sender::Two(sender.clone()), template, signing })
             }
         }
     }
@@ -148,11 +156,14 @@ impl Connection {
             Http::One => path.parse()?,
             Http::Two => format!("https://{HOST}{path}").parse()?,
         };
+        if let Some((keys, _)) = &self.signing {
+            keys.sign(&mut request)?;
+        }
         Ok(request)
     }
 
     /// Sends a request, and fails unless the answer is whole, successful and of this length.
-    async fn exchange(&mut self, request: Request<Repeat>, length: u64) -> Result<()> {
+    async fn exchange(&mut self, request: Request<Upload>, length: u64) -> Result<()> {
         let answer = self.sender.send(request).await?;
         let found = drain(answer).await?;
         if found == length {
@@ -180,8 +191,8 @@ fn successful(answer: Response<Incoming>) -> Result<Response<Incoming>> {
 }
 
 enum Sender {
-    One(http1::SendRequest<Repeat>),
-    Two(http2::SendRequest<Repeat>),
+    One(http1::SendRequest<Upload>),
+    Two(http2::SendRequest<Upload>),
 }
 
 impl Sender {
@@ -205,7 +216,7 @@ impl Sender {
         }
     }
 
-    async fn send(&mut self, request: Request<Repeat>) -> Result<Response<Incoming>> {
+    async fn send(&mut self, request: Request<Upload>) -> Result<Response<Incoming>> {
         match self {
             Self::One(sender) => {
                 sender.ready().await?;

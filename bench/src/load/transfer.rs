@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, Request};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::Load;
+use super::upload::{Signed, Upload};
+use super::{Connection, Load};
 use crate::Result;
 use crate::body::{Repeat, text};
 use crate::origin::{PIECE, SMALL};
@@ -37,18 +38,19 @@ impl Load {
         memory: impl Fn() -> u64,
     ) -> Result<Transfer> {
         let mut connection = self.open(0).await?;
-        let first = connection.request("/small", self.http)?.map(|()| Repeat::empty());
+        let first = connection.request("/small", self.http)?.map(|()| Upload::empty());
         connection.exchange(first, SMALL as u64).await?;
         let (request, answer) = match direction {
             Direction::Down => {
                 let path = format!("/down/{length}");
-                (connection.request(&path, self.http)?.map(|()| Repeat::empty()), length)
+                (connection.request(&path, self.http)?.map(|()| Upload::empty()), length)
             }
             Direction::Up => {
                 let mut request = connection.request("/up", self.http)?;
                 *request.method_mut() = Method::POST;
-                let answer = length.to_string().len() as u64;
-                (request.map(|()| Repeat::new(text(PIECE), length)), answer)
+                let body = connection.upload(&mut request, length)?;
+                let answer = body.len().to_string().len() as u64;
+                (request.map(|()| body), answer)
             }
         };
         let before = memory();
@@ -58,6 +60,20 @@ impl Load {
             bytes_per_second: length as f64 / began.elapsed().as_secs_f64(),
             memory: peak.saturating_sub(before) as f64,
         })
+    }
+}
+
+impl Connection {
+    /// Makes a long body, and signs for it if requests are signed.
+    fn upload(&self, request: &mut Request<()>, length: u64) -> Result<Upload> {
+        let piece = text(PIECE);
+        if let Some((keys, payload)) = &self.signing
+            && let Some(chain) = keys.sign_body(request, *payload, length)?
+        {
+            let pieces = length / PIECE as u64;
+            return Ok(Upload::Signed(Box::new(Signed::new(piece, pieces, chain))));
+        }
+        Ok(Upload::Plain(Repeat::new(piece, length)))
     }
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::upload::Upload;
 use super::{Connection, Load};
 use crate::Result;
-use crate::body::Repeat;
 use crate::origin::SMALL;
 use crate::process::Cpu;
 use crate::world::Http;
@@ -86,7 +86,7 @@ impl Load {
             let template = connection.request("/small", self.http)?;
             clients.spawn(async move {
                 for _ in 0..each {
-                    let request = template.clone().map(|()| Repeat::empty());
+                    let request = template.clone().map(|()| Upload::empty());
                     connection.exchange(request, SMALL as u64).await?;
                 }
                 Ok(connection)
@@ -106,7 +106,7 @@ async fn ask(
     let template = connection.request("/small", http)?;
     let mut latencies = Vec::with_capacity(4096);
     loop {
-        let request = template.clone().map(|()| Repeat::empty());
+        let request = template.clone().map(|()| Upload::empty());
         let sent = Instant::now();
         connection.exchange(request, SMALL as u64).await?;
         let answered = Instant::now();

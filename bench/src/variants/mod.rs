@@ -1,5 +1,6 @@
 //! What is measured: no proxy, ours in several settings, and the others.
 
+mod aws;
 mod connector;
 mod http_mitm_proxy;
 mod hudsucker;
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use crate::Result;
 use crate::load::{Client, Hop, Way};
 use crate::process::{Server, find};
+use crate::signature::Payload;
 use crate::world::{Http, World};
 
 /// One thing that is measured.
@@ -32,6 +34,8 @@ pub(crate) enum Variant {
     Mitmproxy,
     /// TLS on both legs, and nothing in between.
     Relay,
+    /// Ours with a role of AWS: signs anew.
+    Signing(Payload),
 }
 
 /// The last argument of a server whose sockets do not delay small packets.
@@ -58,8 +62,15 @@ impl Variant {
     pub(crate) const RULES_10000: Self = Self::Ours(Setting { rules: 10_000, runs: 1, log: false });
     pub(crate) const RUNS_1000: Self = Self::Ours(Setting { rules: 1, runs: 1000, log: false });
 
-    /// Every variant, in the order of the table.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const SIGNING: Self = Self::Signing(Payload::Unsigned);
+    pub(crate) const SIGNING_CHUNKS: Self = Self::Signing(Payload::Chunks);
+
+    /// What `bench aws` compares.
+    pub(crate) const AWS: [Self; 5] =
+        [Self::NoProxy, Self::OURS, Self::WITH_RULE, Self::SIGNING, Self::SIGNING_CHUNKS];
+
+    /// What `bench proxy` compares.
+    pub(crate) const PROXY: [Self; 13] = [
         Self::NoProxy,
         Self::OURS,
         Self::WITH_RULE,
@@ -74,6 +85,11 @@ impl Variant {
         Self::Mitmproxy,
         Self::Relay,
     ];
+
+    /// Every variant, in the order of the table.
+    pub(crate) fn all() -> Vec<Self> {
+        [&Self::PROXY[..], &[Self::SIGNING, Self::SIGNING_CHUNKS]].concat()
+    }
 
     /// What is the same for all, and is measured with few settings of ours only.
     pub(crate) fn is_compared(self) -> bool {
@@ -97,6 +113,8 @@ impl Variant {
             Self::Nginx => "nginx",
             Self::Mitmproxy => "mitmproxy",
             Self::Relay => "bytes only",
+            Self::Signing(Payload::Unsigned) => "ours + aws",
+            Self::Signing(Payload::Chunks) => "ours + aws chunks",
         }
     }
 }
@@ -160,6 +178,7 @@ pub(crate) fn arguments(
         Variant::HudsuckerNoDelay => ("hudsucker", vec![NO_DELAY.to_owned()]),
         Variant::HttpMitmProxy => ("http-mitm-proxy", vec![]),
         Variant::Relay => ("relay", vec![http.as_str().to_owned()]),
+        Variant::Signing(_) => ("signing", vec![]),
     };
     let first = [name.to_owned(), directory.to_owned(), origin.to_string()];
     Some(first.into_iter().chain(rest).collect())
@@ -171,11 +190,13 @@ pub(crate) fn way(variant: Variant, world: &World, address: SocketAddr) -> Resul
         Variant::NoProxy | Variant::Nginx => Hop::Tls,
         _ => Hop::Connect,
     };
-    let bare = Client { proxy_authorization: None, authorization: world.authorization()? };
+    let bare =
+        Client { proxy_authorization: None, authorization: world.authorization()?, signing: None };
     let clients = match variant {
         Variant::Ours(setting) => {
             (0..setting.runs).map(|run| ours::client(run, setting, &bare)).collect::<Result<_>>()?
         }
+        Variant::Signing(payload) => vec![ours::signing_client(payload, &bare)?],
         _ => vec![bare],
     };
     Ok(Way { address, hop, clients })
@@ -189,6 +210,7 @@ pub(crate) async fn serve(arguments: &[String], listener: TcpListener) -> Result
     match (name.as_str(), rest) {
         ("hudsucker", [] | [_]) => hudsucker::serve(&world, origin, listener).await,
         ("relay", [http]) => relay::serve(&world, origin, Http::parse(http)?, listener).await,
+        ("signing", []) => ours::serve_signing(&world, origin, listener).await,
         ("http-mitm-proxy", []) => http_mitm_proxy::serve(&world, origin, listener).await,
         ("ours", [rules, runs, log]) => {
             let setting = Setting { rules: rules.parse()?, runs: runs.parse()?, log: log == "log" };

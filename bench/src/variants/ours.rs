@@ -20,10 +20,11 @@ use moat_proxy::{Mode, Policy, RunRules};
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Setting;
+use super::{Setting, aws};
 use crate::Result;
 use crate::clock::SystemClock;
 use crate::load::Client;
+use crate::signature::Payload;
 use crate::world::{HOST, World};
 
 /// An address for documentation (RFC 5737): only our dialer goes there.
@@ -39,7 +40,31 @@ pub(super) fn client(run: usize, setting: Setting, bare: &Client) -> Result<Clie
     } else {
         format!("Bearer {}", placeholder(&*context(run)?, &key(0)?)?)
     };
-    Ok(Client { proxy_authorization: Some(format!("Bearer {token}")), authorization })
+    let proxy_authorization = Some(format!("Bearer {token}"));
+    Ok(Client { proxy_authorization, authorization, signing: None })
+}
+
+/// Returns what a client of the run says that signs.
+pub(super) fn signing_client(payload: Payload, bare: &Client) -> Result<Client> {
+    let proxy_authorization = Some(format!("Bearer {}", token(0)));
+    let signing = Some((aws::keys(&*context(0)?)?, payload));
+    Ok(Client { proxy_authorization, signing, ..bare.clone() })
+}
+
+/// Serves a run with a role of AWS.
+pub(super) async fn serve_signing(
+    world: &World,
+    origin: SocketAddr,
+    listener: TcpListener,
+) -> Result<()> {
+    let proxy = proxy(world, origin, false)?;
+    let context = context(0)?;
+    let secret = Secret::new(world.read("credential")?);
+    let generation = aws::generation(&context, placeholder_key(), &secret)?;
+    let policy = Policy::builder(Mode::Strict).allow("203.0.113.0/24")?.build();
+    let _run = begin(&proxy, 0, context, policy, generation)?;
+    proxy.serve_tcp(listener).await;
+    Ok(())
 }
 
 pub(super) async fn serve(
@@ -48,6 +73,16 @@ pub(super) async fn serve(
     setting: Setting,
     listener: TcpListener,
 ) -> Result<()> {
+    let proxy = proxy(world, origin, setting.log)?;
+    let secret = Secret::new(world.read("credential")?);
+    let _runs = (0..setting.runs)
+        .map(|run| register(&proxy, run, setting.rules, &secret))
+        .collect::<Result<Vec<RunHandle>>>()?;
+    proxy.serve_tcp(listener).await;
+    Ok(())
+}
+
+fn proxy(world: &World, origin: SocketAddr, log: bool) -> Result<Proxy> {
     raise_descriptor_limit()?;
     let now = moat_provider_core::Clock::now(&SystemClock);
     let (certificate, key) = (world.read("proxy-ca.pem")?, world.read("proxy-ca.key")?);
@@ -60,18 +95,12 @@ pub(super) async fn serve(
         .resolver(Arc::new(OneAddress))
         .dialer(Arc::new(ToOrigin(origin)))
         .upstream_tls(trust);
-    if setting.log {
+    if log {
         let (recorder, records) = channel(RECORDS);
         builder = builder.recorder(recorder);
         tokio::spawn(async move { records.write_json_lines(&mut tokio::io::sink()).await });
     }
-    let proxy = builder.build()?;
-    let secret = Secret::new(world.read("credential")?);
-    let _runs = (0..setting.runs)
-        .map(|run| register(&proxy, run, setting.rules, &secret))
-        .collect::<Result<Vec<RunHandle>>>()?;
-    proxy.serve_tcp(listener).await;
-    Ok(())
+    Ok(builder.build()?)
 }
 
 fn register(proxy: &Proxy, run: usize, rules: usize, secret: &Secret) -> Result<RunHandle> {
@@ -86,7 +115,16 @@ fn register(proxy: &Proxy, run: usize, rules: usize, secret: &Secret) -> Result<
     if let Some(entry) = entry {
         policy = policy.allow(&entry)?;
     }
-    let policy = policy.build();
+    begin(proxy, run, context, policy.build(), generation)
+}
+
+fn begin(
+    proxy: &Proxy,
+    run: usize,
+    context: Arc<RunContext>,
+    policy: Policy,
+    generation: Generation,
+) -> Result<RunHandle> {
     let id = context.id().clone();
     let rules = RunRules::builder(context, Arc::new(SystemClock), policy, generation).build()?;
     let registration = RunRegistration::new(id, Arc::new(rules)).token(&Secret::new(token(run)));

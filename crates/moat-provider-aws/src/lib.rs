@@ -12,6 +12,7 @@ mod issuing;
 mod keys;
 mod limits;
 mod profile;
+mod refusal;
 mod revoke;
 mod rules;
 mod settings;

@@ -100,16 +100,29 @@ fn is_s3(service: &str) -> bool {
     )
 }
 
-/// Tells the bucket of a request to S3: in front of the label `s3` of its host, else the first
-/// segment of its path; `None` for a request that is of no bucket, such as the list of all.
-fn bucket_of(head: &request::Parts) -> Option<String> {
+fn host(head: &request::Parts) -> Option<String> {
     let host = match head.headers.get(HOST) {
         Some(host) => host.to_str().ok()?,
         None => head.uri.authority()?.as_str(),
     };
-    let host = host.split(':').next()?.to_ascii_lowercase();
+    Some(host.split(':').next()?.to_ascii_lowercase())
+}
+
+fn label_of_s3(labels: &[&str]) -> Option<usize> {
+    labels.iter().rposition(|label| *label == "s3" || label.starts_with("s3-"))
+}
+
+/// Whether a request goes to S3, by its host.
+pub(crate) fn is_host_of_s3(head: &request::Parts) -> bool {
+    host(head).is_some_and(|host| label_of_s3(&host.split('.').collect::<Vec<_>>()).is_some())
+}
+
+/// Tells the bucket of a request to S3: in front of the label `s3` of its host, else the first
+/// segment of its path; `None` for a request that is of no bucket, such as the list of all.
+fn bucket_of(head: &request::Parts) -> Option<String> {
+    let host = host(head)?;
     let labels: Vec<&str> = host.split('.').collect();
-    let at = labels.iter().rposition(|label| *label == "s3" || label.starts_with("s3-"))?;
+    let at = label_of_s3(&labels)?;
     // The control plane names buckets in many other ways.
     if labels[at].starts_with("s3-control") {
         return None;
@@ -170,6 +183,7 @@ mod tests {
             ("https://dynamodb.us-east-1.amazonaws.com/data", None),
         ] {
             assert_eq!(bucket_of(&head(url)).as_deref(), bucket, "{url}");
+            assert_eq!(is_host_of_s3(&head(url)), !url.contains("dynamodb"), "{url}");
         }
     }
 

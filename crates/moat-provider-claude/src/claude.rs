@@ -59,8 +59,9 @@ impl Claude {
         self
     }
 
-    /// Sets a directory of the host with plugins and marketplaces, which Claude Code uses without
-    /// fetching anything. The container may read it.
+    /// Sets a directory of the host with plugins and marketplaces, laid out as Claude Code's own
+    /// `~/.claude/plugins`. Those of its plugins that settings enable are used without fetching
+    /// anything, and no others can be added. The container may read all of it.
     #[must_use]
     pub fn plugin_seed(mut self, directory: impl Into<PathBuf>) -> Self {
         self.options.plugin_seed = Some(directory.into());

@@ -14,7 +14,16 @@ const NO_HOST_SETTINGS: &str = "claude-no-host-settings";
 const SHARE_IDENTITY: &str = "claude-share-identity";
 const NONESSENTIAL_TRAFFIC: &str = "claude-nonessential-traffic";
 
+const ABOUT: &str = "Runs Claude Code in a sandbox, on your subscription or an API key";
+const NOTES: &str = "\
+Without --grant it runs on the grant claude, else on anthropic. With both it runs on claude, and
+commands that it starts have the key; --default anthropic has it run on the key.
+
+It acts without asking, because the sandbox is the border; --ask has it ask. Its conversations are
+kept for the workspace: moat resume goes on with one.";
+
 pub(crate) fn register(command: Command) -> Command {
+    let command = command.about(ABOUT).after_help(NOTES);
     command.next_help_heading("Claude Code").args([
         Arg::new(MODEL)
             .long("model")
@@ -32,7 +41,7 @@ pub(crate) fn register(command: Command) -> Command {
         Arg::new(PLUGIN_SEED)
             .long("plugin-seed")
             .value_name("DIR")
-            .help("Directory of the host with plugins, which the agent may read"),
+            .help("Directory of the host with plugins, as ~/.claude/plugins is; the agent may read it"),
         switch(NO_HOST_SETTINGS, "no-host-settings")
             .help("Take nothing over from your own Claude Code: no plugins, no instructions"),
         switch(SHARE_IDENTITY, "share-identity")

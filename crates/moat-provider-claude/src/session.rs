@@ -6,7 +6,7 @@ use moat_agent::SessionId;
 
 /// The entry under which a run keeps the id of its conversation: in
 /// [`ContainerConfig::state`](moat_provider_core::ContainerConfig::state), and from there in the
-/// run's `metadata.json`.
+/// run's `metadata.json`. It is the agent's name and `_session_id`, by which hosts find it.
 pub const SESSION_ID: &str = "claude_session_id";
 
 /// The longest name of a directory before it is cut.

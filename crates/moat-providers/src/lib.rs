@@ -5,6 +5,8 @@
 pub use moat_provider_aws as aws;
 #[cfg(feature = "claude")]
 pub use moat_provider_claude as claude;
+#[cfg(feature = "codex")]
+pub use moat_provider_codex as codex;
 #[cfg(feature = "copilot")]
 pub use moat_provider_copilot as copilot;
 pub use moat_provider_core as core;
@@ -37,6 +39,11 @@ pub fn builtin() -> Result<RegistryBuilder> {
     {
         registry.register(claude::Claude::default())?;
         registry.register(claude::Anthropic::default())?;
+    }
+    #[cfg(feature = "codex")]
+    {
+        registry.register(codex::Codex::default())?;
+        registry.register(codex::OpenAi::default())?;
     }
     #[cfg(feature = "copilot")]
     registry.register(copilot::Copilot::default())?;
@@ -82,6 +89,8 @@ mod tests {
         assert_eq!(names.contains("aws"), cfg!(feature = "aws"));
         assert_eq!(names.contains("custom"), cfg!(feature = "custom"));
         assert_eq!(names.contains("github"), cfg!(feature = "github"));
+        assert_eq!(names.contains("codex"), cfg!(feature = "codex"));
+        assert_eq!(names.contains("openai"), cfg!(feature = "codex"));
         assert_eq!(names.contains("copilot"), cfg!(feature = "copilot"));
         assert_eq!(names.contains("gemini"), cfg!(feature = "gemini"));
         assert_eq!(names.contains("opencode"), cfg!(feature = "opencode"));

@@ -7,6 +7,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, PROXY_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
+use moat_provider_core::RefusalBody;
 use serde_json::json;
 
 use crate::Reason;
@@ -30,13 +31,15 @@ pub struct Refusal {
     because: Option<&'static str>,
     rule: Option<String>,
     fix: Option<String>,
+    /// Boxed, because hardly any has one and all are returned by value.
+    form: Option<Box<RefusalBody>>,
 }
 
 impl Refusal {
     /// Makes a refusal that says nothing but its reason.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, subject: None, because: None, rule: None, fix: None }
+        Self { reason, subject: None, because: None, rule: None, fix: None, form: None }
     }
 
     /// Adds what was refused, from whatever source.
@@ -66,6 +69,13 @@ impl Refusal {
     #[must_use]
     pub fn fix(mut self, fix: impl AsRef<[u8]>) -> Self {
         self.fix = Some(escape(fix.as_ref(), 2 * SHOWN));
+        self
+    }
+
+    /// Answers in the form of a vendor's errors.
+    #[must_use]
+    pub fn in_form(mut self, body: RefusalBody) -> Self {
+        self.form = Some(Box::new(body));
         self
     }
 
@@ -100,12 +110,15 @@ impl Refusal {
         (name, HeaderValue::from_static(self.reason.as_str()))
     }
 
-    /// Returns the JSON body.
+    /// Returns the body: that of [`in_form`](Self::in_form), else JSON.
     ///
     /// Clients of vendors show `message` or `error.message`, so that both say it. `rule` and `fix`
     /// are null when there is none.
     #[must_use]
     pub fn body(&self) -> Bytes {
+        if let Some(form) = &self.form {
+            return form.content().clone();
+        }
         let message = self.to_string();
         let body = json!({
             "message": message,
@@ -127,7 +140,9 @@ impl Refusal {
         let (name, value) = self.header();
         let headers = response.headers_mut();
         headers.insert(name, value);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let json = HeaderValue::from_static("application/json");
+        let media_type = self.form.as_ref().map(|form| form.media_type().clone());
+        headers.insert(CONTENT_TYPE, media_type.unwrap_or(json));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if self.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {

@@ -142,17 +142,24 @@ impl Problem {
         Self::new(ProblemKind::Rejected, key, message, hint)
     }
 
+    /// Tells of a login that this host could refresh as well.
     pub(crate) fn owned(key: &CredentialKey, by: &str, life: Life) -> Self {
+        let copied = Self::copied(key, by, life);
+        let hint = format!(
+            "{}; when {by} is done with it for good: moat grant claim {key}",
+            copied.hint()
+        );
+        Self::new(copied.kind(), key, copied.message().to_owned(), hint)
+    }
+
+    /// Tells of a login that only its owner can refresh.
+    pub(crate) fn copied(key: &CredentialKey, by: &str, life: Life) -> Self {
         let has_expired = match life {
             Life::Good => "",
             Life::Expired => " and has expired",
         };
         let message = format!("{key} is a copy of a login that {by} refreshes{has_expired}");
-        let hint = format!(
-            "{} for a login of its own, or again after {by} has run; when {by} is done with it for \
-             good: moat grant claim {key}",
-            grant(key)
-        );
+        let hint = format!("{} for a login of its own, or again after {by} has run", grant(key));
         Self::new(ProblemKind::OwnedElsewhere, key, message, hint)
     }
 

@@ -35,6 +35,13 @@ pub struct RunMetadata {
     pub agent: Option<String>,
     /// Program and arguments.
     pub command: Vec<String>,
+    /// How to ask for such a run again, as [`RunRequest::options`](crate::RunRequest::options) had it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// The names of the variables that the person set for the run. Their values are not kept: they
+    /// may be secrets of which nobody here knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<String>,
     /// The kind of sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
@@ -88,6 +95,8 @@ impl RunMetadata {
             grants: Vec::new(),
             agent: None,
             command: Vec::new(),
+            options: Vec::new(),
+            variables: Vec::new(),
             sandbox: None,
             visits: None,
             pid: std::process::id(),
@@ -102,6 +111,29 @@ impl RunMetadata {
     /// Returns the grants that can still be read as keys.
     pub fn keys(&self) -> impl Iterator<Item = CredentialKey> + '_ {
         self.grants.iter().filter_map(|grant| grant.parse().ok())
+    }
+
+    /// Returns the id of the agent's conversation, which [`Session::Resume`] opens again.
+    ///
+    /// It is what the agent's hook returned as `AGENT_session_id`, with the agent's name in the
+    /// place of `AGENT`, or, as long as the run has not stopped, what the agent keeps under that
+    /// name from the start.
+    ///
+    /// [`Session::Resume`]: moat_provider_core::Session::Resume
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        let agent = self.agent.as_ref()?;
+        let name = session_name(agent);
+        let of_hook = self.provider_meta.get(agent).and_then(|meta| meta.get(&name));
+        of_hook.or_else(|| self.agent_state.get(&name)).map(String::as_str)
+    }
+
+    /// Forgets the conversation, in a run whose command is not the agent's own: nobody was told its
+    /// id.
+    pub(crate) fn forget_session(&mut self) {
+        if let Some(agent) = &self.agent {
+            self.agent_state.remove(&session_name(agent));
+        }
     }
 
     /// Reads the metadata in the directory of a run.
@@ -138,6 +170,10 @@ impl RunMetadata {
         };
         write().map_err(|error| failed("write", &path, error))
     }
+}
+
+fn session_name(agent: &str) -> String {
+    format!("{agent}_session_id")
 }
 
 fn damaged(path: &Path) -> RunError {
@@ -185,6 +221,23 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap().replacen('{', "{\"later\": 1,", 1);
         fs::write(&path, text).unwrap();
         assert_eq!(RunMetadata::read(directory.path()).unwrap(), metadata);
+    }
+
+    #[test]
+    fn the_conversation_is_that_of_the_hook_or_else_of_the_start() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let mut metadata = RunMetadata::new("run-1".parse().unwrap(), Path::new("/w"), now);
+        let id = |text: &str| [("toy_session_id".to_owned(), text.to_owned())].into();
+        metadata.agent_state = id("a");
+        metadata.provider_meta = [("other".to_owned(), id("b"))].into();
+        assert_eq!(metadata.session(), None);
+        metadata.agent = Some("toy".to_owned());
+        assert_eq!(metadata.session(), Some("a"));
+        metadata.provider_meta.insert("toy".to_owned(), id("c"));
+        assert_eq!(metadata.session(), Some("c"));
+        metadata.provider_meta.clear();
+        metadata.forget_session();
+        assert_eq!(metadata.session(), None);
     }
 
     #[test]

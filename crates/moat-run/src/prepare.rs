@@ -157,8 +157,13 @@ impl Preparation {
         metadata.grants = keys.iter().map(ToString::to_string).collect();
         metadata.agent = self.request.agent.as_ref().map(|it| it.provider.name().to_string());
         metadata.command.clone_from(&spec.command);
+        metadata.options.clone_from(&self.request.options);
+        metadata.variables = self.request.env.iter().map(|var| var.name().to_owned()).collect();
         metadata.sandbox.clone_from(&self.request.sandbox_name);
         metadata.agent_state = agent.state;
+        if !self.request.command.is_empty() {
+            metadata.forget_session();
+        }
         if let Way::Socket { path, .. } = &spec.way {
             metadata.visits = Some(path.with_file_name(VISITS_SOCKET));
         }

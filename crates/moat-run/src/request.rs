@@ -61,6 +61,9 @@ pub struct RunRequest {
     pub stdio: Stdio,
     /// What `metadata.json` says of the sandbox.
     pub sandbox_name: Option<String>,
+    /// What `metadata.json` keeps for whoever asks for such a run again: flags, in the words of the
+    /// program that takes them. It is not interpreted here, and holds no secret.
+    pub options: Vec<String>,
 }
 
 impl RunRequest {
@@ -89,6 +92,7 @@ impl RunRequest {
             sample_bodies: 0,
             stdio: Stdio::Inherit,
             sandbox_name: None,
+            options: Vec::new(),
         }
     }
 }

@@ -5,8 +5,10 @@ mod global;
 mod grant;
 mod network;
 mod proxy;
+mod resume;
 mod run;
 mod simple;
+mod words;
 
 use std::ffi::OsString;
 
@@ -17,6 +19,7 @@ pub(crate) use self::agent::AgentArgs;
 pub(crate) use self::global::Globals;
 pub(crate) use self::grant::{GrantArgs, TokenFrom};
 pub(crate) use self::proxy::{Entrance, Exports, ProxyArgs};
+pub(crate) use self::resume::{Earlier, ResumeArgs};
 pub(crate) use self::run::{
     ConfigUse, EnvSpec, HomeChoice, MountSpec, Publish, RunArgs, SandboxChoice,
 };
@@ -43,6 +46,7 @@ pub(crate) enum Invocation {
     Run(Box<RunArgs>),
     Agent(Box<AgentArgs>),
     Doctor(Vec<String>),
+    Resume(ResumeArgs),
     Proxy(Box<ProxyArgs>),
     Runs,
     Shell(ShellArgs),
@@ -67,6 +71,7 @@ pub(crate) fn root(registry: &Registry, words: &[OsString]) -> Command {
         .max_term_width(100)
         .subcommand(grant::command(registry, &words))
         .subcommand(run::command())
+        .subcommand(resume::command())
         .subcommand(proxy::command())
         .subcommand(simple::revoke())
         .subcommand(simple::trust())
@@ -100,6 +105,7 @@ pub(crate) fn read(registry: &Registry, matches: &ArgMatches) -> CliResult<Invoc
         "trust" => Invocation::Trust(simple::read_trust(matches)),
         "why" => Invocation::Why(simple::read_why(matches)?),
         "trace" => Invocation::Trace(simple::read_trace(matches)),
+        "resume" => Invocation::Resume(resume::read(matches)),
         "runs" => Invocation::Runs,
         "proxy" => Invocation::Proxy(Box::new(proxy::read(matches))),
         "doctor" => Invocation::Doctor(simple::read_doctor(matches)),
@@ -124,6 +130,7 @@ const COMMANDS: &[&str] = &[
     "import",
     "man",
     "proxy",
+    "resume",
     "revoke",
     "run",
     "runs",

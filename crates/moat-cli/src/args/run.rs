@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use moat_provider_core::{ContainerPath, EnvVar, Error, GrantRef, MountAccess, Result};
 
 use super::network::{self, NetworkArgs};
+use super::words;
 
 /// A run, as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub(crate) struct RunArgs {
     pub(crate) config: ConfigUse,
     /// Program and arguments.
     pub(crate) command: Vec<String>,
+    /// The flags that a run which resumes this one has as well.
+    pub(crate) kept: Vec<String>,
 }
 
 /// What isolates a run.
@@ -253,12 +256,12 @@ pub(super) fn read(matches: &ArgMatches) -> RunArgs {
     RunArgs {
         agent: matches.get_one("agent").cloned(),
         command: matches.get_many("command").unwrap_or_default().cloned().collect(),
-        ..read_flags(matches)
+        ..read_flags(&flags(Command::new("run")), matches)
     }
 }
 
-/// Reads what runs of agents take as well.
-pub(super) fn read_flags(matches: &ArgMatches) -> RunArgs {
+/// Reads what runs of agents take as well. `command` is the one that was typed, with all its flags.
+pub(super) fn read_flags(command: &Command, matches: &ArgMatches) -> RunArgs {
     fn all<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Vec<T> {
         matches.get_many(name).unwrap_or_default().cloned().collect()
     }
@@ -280,7 +283,29 @@ pub(super) fn read_flags(matches: &ArgMatches) -> RunArgs {
             _ => ConfigUse::Ask,
         },
         command: Vec::new(),
+        kept: kept(command, matches),
     }
+}
+
+/// Returns the flags that hold for whoever resumes the run. Grants and the workspace are kept by
+/// themselves, consent holds for the file that was shown, each run has its own prompt and
+/// conversation, and a value of a variable may be a secret.
+fn kept(command: &Command, matches: &ArgMatches) -> Vec<String> {
+    let kept = words::typed(command, matches).into_iter().filter_map(|word| {
+        let (name, value) = word.split_once('=').unwrap_or((&word, ""));
+        match name {
+            "--grant" | "--workspace" | "--trust-config" => None,
+            "--continue" | "--resume" | "--headless" => None,
+            "--env" if value.contains('=') => None,
+            // The run that resumes this one may be started elsewhere.
+            "--mount" if !value.starts_with('/') => {
+                let here = std::path::absolute(".").ok()?;
+                Some(format!("{name}={}/{value}", here.to_str()?))
+            }
+            _ => Some(word),
+        }
+    });
+    kept.collect()
 }
 
 #[cfg(test)]
@@ -300,6 +325,13 @@ mod tests {
         let grants: Vec<_> = args.grants.iter().map(ToString::to_string).collect();
         assert_eq!(grants, ["github", "aws:prod", "npm"]);
         run(&["gh"]).unwrap_err();
+    }
+
+    #[test]
+    fn a_mount_is_kept_with_its_whole_path() {
+        let kept = run(&["--mount", "a:/b:rw", "--grant", "github", "-e", "A=b"]).unwrap().kept;
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(kept, [format!("--mount={}/a:/b:rw", here.display())]);
     }
 
     #[test]
@@ -342,6 +374,23 @@ mod tests {
         assert_eq!(args.network.mode, Some(moat_proxy::Mode::Strict));
         assert_eq!(args.network.policy().unwrap().mode(), moat_proxy::Mode::Strict);
         assert_eq!((args.sandbox, args.home), (Some(SandboxChoice::None), Some(HomeChoice::Kept)));
+        assert_eq!(
+            args.kept,
+            [
+                "--sandbox=none",
+                "--home=kept",
+                "--env=TERM",
+                "--mount=/a:/b",
+                "--mount=/c:d:/e:rw",
+                "--publish=3000",
+                "--publish=8080:80",
+                "--no-proxy=x",
+                "--policy=strict",
+                "--allow=a.example",
+                "--deny=DELETE b.example",
+                "--default=github",
+            ]
+        );
         let var = EnvVar::new("A", "b=c").unwrap();
         assert_eq!(args.env, [EnvSpec::Set(var), EnvSpec::Inherit("TERM".into())]);
         assert_eq!(args.mounts[0].access, MountAccess::ReadOnly);

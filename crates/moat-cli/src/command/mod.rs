@@ -13,6 +13,7 @@ mod man;
 mod providers;
 mod proxy;
 mod refresh;
+mod resume;
 mod revoke;
 mod run;
 mod runs;
@@ -49,6 +50,7 @@ pub(crate) async fn dispatch(app: &App<'_>, invocation: Invocation) -> Result<Co
         Invocation::Trace(args) => trace::trace(app, &args)?,
         Invocation::Run(args) => return run::run(app, *args).await,
         Invocation::Agent(args) => return run::agent(app, *args).await,
+        Invocation::Resume(args) => return resume::resume(app, args).await,
         Invocation::Proxy(args) => return proxy::proxy(app, *args).await,
         Invocation::Doctor(named) => return doctor::doctor(app, &named).await,
         Invocation::Runs => runs::runs(app)?,

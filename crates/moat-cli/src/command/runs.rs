@@ -8,7 +8,10 @@ use super::describe::timestamp;
 use super::proxy;
 use crate::app::App;
 use crate::error::{CliError, Result};
-use crate::output::{Table, relative};
+use crate::output::{Table, clipped, relative};
+
+/// The width of a column; agents are started with many flags.
+const COMMAND: usize = 60;
 
 /// Lists the runs, the latest first.
 pub(super) fn runs(app: &App<'_>) -> Result<()> {
@@ -24,7 +27,7 @@ pub(super) fn runs(app: &App<'_>) -> Result<()> {
             &stands(run),
             &relative(run.created_at, now),
             &run.grants.join(", "),
-            &command(run),
+            &clipped(&command(run), COMMAND),
             &run.workspace,
         ]);
     }
@@ -33,7 +36,7 @@ pub(super) fn runs(app: &App<'_>) -> Result<()> {
 }
 
 /// Returns what is known of every run, the latest first. A damaged one is warned of.
-fn all(app: &App<'_>, state: &StateDir) -> Result<Vec<RunMetadata>> {
+pub(super) fn all(app: &App<'_>, state: &StateDir) -> Result<Vec<RunMetadata>> {
     let mut runs = Vec::new();
     for id in state.runs()? {
         match RunMetadata::read(&state.run(&id)) {
@@ -109,6 +112,7 @@ fn object(run: &RunMetadata) -> Value {
         "workspace": run.workspace,
         "grants": run.grants,
         "agent": run.agent,
+        "session": run.session(),
         "command": run.command,
         "sandbox": run.sandbox,
         "created_at": timestamp(run.created_at),

@@ -1,11 +1,17 @@
 //! Anthropic's API on loopback: messages with streaming, as far as Claude Code asks for it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use moat_provider_core::BoxFuture;
 use moat_provider_testkit::Canary;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::machine::Machine;
 use crate::vendor::{Arrival, Double, Reply, json as reply, text};
@@ -19,6 +25,10 @@ const OAUTH: &str = "oauth-2025-04-20";
 pub(crate) struct Anthropic {
     subscription: Canary,
     key: Canary,
+    /// How many of the next requests for a message find the service overloaded.
+    pub(crate) overloaded: AtomicUsize,
+    /// How many more parts of a streamed message may be sent.
+    pub(crate) parts: Arc<Semaphore>,
 }
 
 impl Anthropic {
@@ -26,7 +36,20 @@ impl Anthropic {
         Self {
             subscription: Canary::with_prefix("sk-ant-oat01-"),
             key: Canary::with_prefix("sk-ant-api03-"),
+            overloaded: AtomicUsize::new(0),
+            parts: Arc::new(Semaphore::new(0)),
         }
+    }
+
+    /// Returns the file of a login with the subscription, as Claude Code keeps it.
+    pub(crate) fn login(&self) -> String {
+        const LATER: i64 = 4_102_444_800_000;
+        let scopes = ["user:inference", "user:profile"];
+        json!({"claudeAiOauth": {
+            "accessToken": self.subscription.text(), "refreshToken": "unused",
+            "expiresAt": LATER, "scopes": scopes, "subscriptionType": "pro",
+        }})
+        .to_string()
     }
 
     /// Grants both credentials.
@@ -66,7 +89,12 @@ impl Double for Anthropic {
                 (None, _) => {
                     reply(401, &error("authentication_error", "invalid x-api-key or token"))
                 }
-                (_, "/v1/messages") => messages(&serde_json::from_slice(&sent).unwrap_or_default()),
+                (_, "/v1/messages") if self.is_overloaded() => {
+                    reply(529, &error("overloaded_error", "Overloaded"))
+                }
+                (_, "/v1/messages") => {
+                    self.messages(&serde_json::from_slice(&sent).unwrap_or_default())
+                }
                 (_, "/v1/messages/count_tokens") => reply(200, &json!({"input_tokens": 10})),
                 (_, "/v1/models") => reply(200, &json!({"data": [], "has_more": false})),
                 _ => reply(404, &error("not_found_error", "Not found")),
@@ -79,59 +107,130 @@ fn error(kind: &str, message: &str) -> Value {
     json!({"type": "error", "error": {"type": kind, "message": message}})
 }
 
-/// Does what the prompt says: `TOOL:command` has the client run a command, and what that printed
-/// is repeated.
-fn messages(asked: &Value) -> Reply {
+/// What a message says.
+fn content(asked: &Value) -> Value {
     let said = asked["messages"].to_string();
-    let has_tools = asked["tools"].as_array().is_some_and(|tools| !tools.is_empty());
-    let wanted = said.split("TOOL:").nth(1).map(|rest| rest.split(['"', '\\']).next().unwrap());
-    let blocks = asked["messages"].as_array().into_iter().flatten();
-    let mut blocks = blocks.flat_map(|message| message["content"].as_array().into_iter().flatten());
-    let result = blocks.by_ref().filter(|block| block["type"] == "tool_result").last();
-    let content = match wanted {
-        Some(command) if has_tools && result.is_none() => json!({
-            "type": "tool_use", "id": "toolu_1", "name": "Bash",
-            "input": {"command": command.trim(), "description": "asked for"},
-        }),
-        _ => {
-            let last = result.map(|block| block["content"].to_string()).unwrap_or_default();
-            json!({"type": "text", "text": format!("hello from the double {last}")})
-        }
+    let behind = |word: &str| {
+        let rest = said.split(word).nth(1)?;
+        Some(rest.split(['"', '\\']).next().unwrap_or_default().trim().to_owned())
     };
-    let stop = if content["type"] == "tool_use" { "tool_use" } else { "end_turn" };
-    let usage = json!({"input_tokens": 10, "output_tokens": 5});
-    let mut message = json!({
-        "id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"],
-        "content": [], "stop_reason": null, "stop_sequence": null, "usage": usage,
-    });
-    if asked["stream"] != true {
-        message["content"] = json!([content]);
-        message["stop_reason"] = stop.into();
-        return reply(200, &message);
+    let blocks = asked["messages"].as_array().into_iter().flatten();
+    let blocks = blocks.flat_map(|message| message["content"].as_array().into_iter().flatten());
+    let of = |kind: &str| blocks.clone().filter(|block| block["type"] == kind).collect::<Vec<_>>();
+    let (called, results) = (of("tool_use"), of("tool_result"));
+    let is_called = |name: &str| called.iter().any(|call| call["name"] == name);
+    let tools = asked["tools"].as_array().into_iter().flatten();
+    let has = |name: &str| tools.clone().any(|tool| tool["name"] == name);
+    let call = |name: &str, input: Value| {
+        let id = format!("toolu_{}", called.len());
+        json!({"type": "tool_use", "id": id, "name": name, "input": input})
+    };
+    match (behind("TOOL:"), behind("USE:")) {
+        (Some(command), _) if has("Bash") && !is_called("Bash") => {
+            return call("Bash", json!({"command": command, "description": "asked for"}));
+        }
+        (_, Some(name)) if has(&name) && !is_called(&name) => return call(&name, json!({})),
+        // Tools of servers are looked for before they are used (Claude Code 2.1.197).
+        (_, Some(name)) if has("ToolSearch") && !is_called("ToolSearch") => {
+            let query = format!("select:{name}");
+            return call("ToolSearch", json!({"query": query, "max_results": 5}));
+        }
+        _ => {}
     }
-    let (start, delta) = if stop == "tool_use" {
+    let text = match results.last() {
+        Some(result) => format!("it printed {}", result["content"]),
+        None => "hello from the double".to_owned(),
+    };
+    json!({"type": "text", "text": text})
+}
+
+/// Returns the events of a message, as the API streams them.
+fn events(mut message: Value, content: &Value, stop: &str) -> Vec<Value> {
+    message["content"] = json!([]);
+    message["stop_reason"] = Value::Null;
+    let (start, deltas) = if stop == "tool_use" {
         let mut start = content.clone();
         start["input"] = json!({});
         let input = content["input"].to_string();
-        (start, json!({"type": "input_json_delta", "partial_json": input}))
+        (start, vec![json!({"type": "input_json_delta", "partial_json": input})])
     } else {
-        let delta = json!({"type": "text_delta", "text": content["text"]});
-        (json!({"type": "text", "text": ""}), delta)
+        let words = content["text"].as_str().unwrap().split_inclusive(' ');
+        let deltas = words.map(|word| json!({"type": "text_delta", "text": word}));
+        (json!({"type": "text", "text": ""}), deltas.collect())
     };
-    let events = [
+    let mut events = vec![
         json!({"type": "message_start", "message": message}),
         json!({"type": "content_block_start", "index": 0, "content_block": start}),
-        json!({"type": "content_block_delta", "index": 0, "delta": delta}),
-        json!({"type": "content_block_stop", "index": 0}),
-        json!({
-            "type": "message_delta", "usage": {"output_tokens": 5},
-            "delta": {"stop_reason": stop, "stop_sequence": null},
-        }),
-        json!({"type": "message_stop"}),
     ];
-    let line =
-        |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap());
-    let mut answer = text(200, Bytes::from(events.iter().map(line).collect::<String>()));
+    let delta = |delta| json!({"type": "content_block_delta", "index": 0, "delta": delta});
+    events.extend(deltas.into_iter().map(delta));
+    events.push(json!({"type": "content_block_stop", "index": 0}));
+    events.push(json!({
+        "type": "message_delta", "usage": {"output_tokens": 5},
+        "delta": {"stop_reason": stop, "stop_sequence": null},
+    }));
+    events.push(json!({"type": "message_stop"}));
+    events
+}
+
+fn line(event: &Value) -> String {
+    format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap())
+}
+
+fn stream(mut answer: Reply) -> Reply {
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     answer
+}
+
+impl Anthropic {
+    fn is_overloaded(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        self.overloaded.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
+    }
+
+    /// Does what the prompt says: `TOOL:command` has the client run a command, `USE:tool` has it use
+    /// a tool, and what that returned is repeated; `PARTS:count` is answered with so many parts,
+    /// each after the test lets it go.
+    fn messages(&self, asked: &Value) -> Reply {
+        let said = asked["messages"].to_string();
+        let parts =
+            said.split("PARTS:").nth(1).and_then(|rest| rest.split('"').next()?.parse().ok());
+        let mut content = content(asked);
+        if let Some(parts) = parts {
+            let text: String = (1..=parts).map(|part: usize| format!("part-{part} ")).collect();
+            content = json!({"type": "text", "text": text});
+        }
+        let stop = if content["type"] == "tool_use" { "tool_use" } else { "end_turn" };
+        let message = json!({
+            "id": "msg_1", "type": "message", "role": "assistant", "model": asked["model"],
+            "content": [content], "stop_reason": stop, "stop_sequence": null,
+            "usage": {"input_tokens": 10, "output_tokens": 5},
+        });
+        if asked["stream"] != true {
+            return reply(200, &message);
+        }
+        let events = events(message, &content, stop);
+        if parts.is_some() {
+            return self.held_back(events);
+        }
+        stream(text(200, Bytes::from(events.iter().map(line).collect::<String>())))
+    }
+
+    /// Sends each part of a text only after the test lets it go.
+    fn held_back(&self, events: Vec<Value>) -> Reply {
+        let (sender, receiver) = mpsc::channel(1);
+        let parts = Arc::clone(&self.parts);
+        tokio::spawn(async move {
+            for event in events {
+                if event["type"] == "content_block_delta" {
+                    parts.acquire().await.unwrap().forget();
+                }
+                if sender.send(Ok(Frame::data(Bytes::from(line(&event))))).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let frames = tokio_stream::wrappers::ReceiverStream::new(receiver);
+        stream(Reply::new(StreamBody::new(frames).boxed_unsync()))
+    }
 }

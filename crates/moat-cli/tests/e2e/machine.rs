@@ -131,7 +131,7 @@ impl Machine {
 }
 
 /// Returns the flags that bring the tests' programs into the sandbox.
-fn tools() -> Vec<String> {
+pub(crate) fn tools() -> Vec<String> {
     let mut flags = Vec::new();
     let mut mount = |source: &Path| {
         let path = source.canonicalize().unwrap_or_else(|_| panic!("{source:?}: cargo xtask e2e"));

@@ -5,8 +5,10 @@
 
 mod agents;
 mod anthropic;
+mod aws;
 mod claude;
 mod clients;
+mod codex;
 mod copilot;
 mod demo;
 mod forge;
@@ -15,7 +17,9 @@ mod github;
 mod google;
 mod isolation;
 mod machine;
+mod mcp;
 mod model;
+mod openai;
 mod opencode;
 mod pi;
 mod podman;

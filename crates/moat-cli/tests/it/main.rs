@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where its setup fails")]
 
+mod agent;
 mod config;
 mod credentials;
 mod demo;
@@ -10,6 +11,7 @@ mod failures;
 mod github;
 mod proxy;
 mod refresh;
+mod resume;
 mod runs;
 mod stop;
 mod support;

@@ -77,6 +77,9 @@ fn a_copied_login_is_renewed_only_when_it_is_claimed() {
     let again = moat.run(&["grant", "claim", "github", "--json"]).succeeded();
     assert!(again.json()["from"].is_null());
     assert_eq!(moat.run(&refresh).succeeded().stdout, "Renewed github.\n");
+    // One that did not come from gh cannot be renewed by anybody here.
+    moat.edit("github", |it| it.renew().metadata(Credential::TOKEN_SOURCE, "env").build());
+    moat.run(&["grant", "claim", "github"]).failed(1, &["cannot be refreshed here"]);
     moat.run(&["revoke", "github", "--local"]).succeeded();
     moat.run(&["grant", "claim", "github"]).failed(1, &["there is no credential github"]);
 }

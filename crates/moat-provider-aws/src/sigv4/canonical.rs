@@ -105,17 +105,30 @@ fn recoded(text: &str) -> String {
     encode(&decoded(&text.replace('+', "%20")), Slash::Encoded)
 }
 
+/// One canonical form of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CanonicalPath {
+    /// As a client may have signed it.
+    pub(super) signed: String,
+    /// As it is signed anew.
+    pub(super) anew: String,
+}
+
 /// Returns the canonical forms that a path may have, the commonest first.
 ///
 /// S3: the path as it is on the wire, or decoded and encoded anew. Others: encoded once more, dot
-/// segments and doubled slashes resolved, or left as they are.
-pub(super) fn paths(scope: &Scope, raw: &str) -> Vec<String> {
+/// segments and doubled slashes resolved, or left as they are; or not encoded again, as curl does
+/// (7.88), which AWS refuses: that form is not signed anew.
+pub(super) fn paths(scope: &Scope, raw: &str) -> Vec<CanonicalPath> {
     let raw = if raw.is_empty() { "/" } else { raw };
+    let same = |path: String| CanonicalPath { signed: path.clone(), anew: path };
     let mut paths = if scope.has_plain_paths() {
-        vec![raw.to_owned(), encode(&decoded(raw), Slash::Kept)]
+        vec![same(raw.to_owned()), same(encode(&decoded(raw), Slash::Kept))]
     } else {
         let again = |path: &str| encode(path.as_bytes(), Slash::Kept);
-        vec![again(&normalized(raw)), again(raw), normalized(raw)]
+        let usual = again(&normalized(raw));
+        let once = CanonicalPath { signed: normalized(raw), anew: usual.clone() };
+        vec![same(usual), same(again(raw)), once]
     };
     paths.dedup();
     paths
@@ -178,21 +191,32 @@ mod tests {
         Scope { day: "20261128".into(), region: "us-east-1".into(), service: service.into() }
     }
 
+    fn signed(service: &str, path: &str) -> Vec<String> {
+        paths(&scope(service), path).into_iter().map(|path| path.signed).collect()
+    }
+
     #[test]
     fn s3_paths_stay_as_they_are() {
         for path in ["/a//b/../c", "/a%20b/%C3%A9", "/", "/a+b", "/x/"] {
-            assert_eq!(paths(&scope("s3"), path)[0], path);
+            assert_eq!(signed("s3", path)[0], path);
         }
-        assert_eq!(paths(&scope("s3"), "/a+b")[1], "/a%2Bb");
-        assert_eq!(paths(&scope("s3"), ""), ["/"]);
+        assert_eq!(signed("s3", "/a+b")[1], "/a%2Bb");
+        assert_eq!(signed("s3", ""), ["/"]);
     }
 
     #[test]
     fn other_paths_are_encoded_again() {
-        assert_eq!(paths(&scope("es"), "/a%20b")[0], "/a%2520b");
-        assert_eq!(paths(&scope("es"), "/a//b/../c/")[0], "/a/c/");
-        assert_eq!(paths(&scope("es"), "/a//b/../c/")[1], "/a//b/../c/");
-        assert_eq!(paths(&scope("es"), "/.."), ["/", "/..", "/"]);
+        assert_eq!(signed("es", "/a%20b")[0], "/a%2520b");
+        assert_eq!(signed("es", "/a//b/../c/")[0], "/a/c/");
+        assert_eq!(signed("es", "/a//b/../c/")[1], "/a//b/../c/");
+        assert_eq!(signed("es", "/.."), ["/", "/..", "/"]);
+    }
+
+    #[test]
+    fn a_path_that_a_client_encodes_once_is_signed_as_aws_has_it() {
+        let paths = paths(&scope("es"), "/a%20b");
+        let once = paths.iter().find(|path| path.signed == "/a%20b").unwrap();
+        assert_eq!(once.anew, "/a%2520b");
     }
 
     #[test]

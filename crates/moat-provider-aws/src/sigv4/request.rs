@@ -48,6 +48,7 @@ pub(super) struct Draft {
 /// One canonical form that the client may have signed, up to the digest of the body.
 #[derive(Clone)]
 pub(super) struct Reading {
+    /// The path as it is signed anew.
     path: String,
     style: QueryStyle,
     text: String,
@@ -75,8 +76,9 @@ impl Draft {
                     claim.form == Form::Header || !is_named(name, &["x-amz-signature"])
                 });
                 let canonical = style.canonical(signed);
-                let text = format!("{}\n{path}\n{canonical}\n{lines}\n{names}\n", head.method);
-                readings.push(Reading { path: path.clone(), style, text });
+                let (method, signed) = (&head.method, &path.signed);
+                let text = format!("{method}\n{signed}\n{canonical}\n{lines}\n{names}\n");
+                readings.push(Reading { path: path.anew.clone(), style, text });
             }
         }
         Ok(Self { claim, readings })
@@ -334,7 +336,7 @@ pub(crate) fn sign_own<B: AsRef<[u8]>>(
     let (lines, signed) = headers(&names, |name| header_value(&head, name))
         .ok_or_else(|| Error::invalid("the URL of a request to AWS has no host"))?;
     let lines = Zeroizing::new(lines);
-    let path = paths(&scope, head.uri.path()).swap_remove(0);
+    let path = paths(&scope, head.uri.path()).swap_remove(0).anew;
     let query = QueryStyle::Recoded.canonical(pairs(head.uri.query().unwrap_or_default()));
     let digest = super::sha256(body.as_ref());
     let canonical =

@@ -2,7 +2,9 @@
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
 use http::{Method, Version, request};
-use moat_provider_core::{BodySigning, Error, ErrorKind, RequestSigner, Result, Secrets};
+use moat_provider_core::{
+    BodySigning, Error, ErrorKind, RefusalBody, RequestSigner, Result, Secrets,
+};
 use time::OffsetDateTime;
 
 use super::chunked::{ChunkSigner, Trailer};
@@ -11,7 +13,8 @@ use super::request::Draft;
 use super::{EMPTY, decoded, pairs, sha256, unhex};
 use crate::calls::{Calls, Judgement};
 use crate::keys::{DummyKeys, Keys};
-use crate::limits::Limits;
+use crate::limits::{Limits, is_host_of_s3};
+use crate::refusal;
 
 /// The longest body that is held to compute its digest, where the client does not state it: Lambda,
 /// Bedrock and Kinesis take no more.
@@ -162,6 +165,14 @@ impl RequestSigner for Signer {
                 }),
             }),
         }
+    }
+
+    fn refusal(&self, head: &request::Parts, message: &str) -> Option<RefusalBody> {
+        // What cannot be read says nothing of its service, but its host does.
+        let claimed = Claim::read(head).map(|claim| claim.scope.service);
+        let named = if is_host_of_s3(head) { "s3" } else { "" };
+        let service = claimed.unwrap_or_else(|_| named.to_owned());
+        Some(refusal::body(&service, head, message))
     }
 }
 

@@ -127,7 +127,7 @@ pub(crate) async fn prepare(
 
     prepared.mounts.push(conversations(&options.sessions, run)?);
     if let Some(seed) = &options.plugin_seed {
-        let (variable, mount) = plugins::seed(seed, run)?;
+        let (variable, mount) = plugins::seed(seed)?;
         prepared.env.push(variable);
         prepared.mounts.push(mount);
     }

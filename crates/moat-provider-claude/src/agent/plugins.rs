@@ -1,33 +1,51 @@
 //! Plugins and marketplaces: those that are there already, and which others may be named.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use moat_provider_core::{
-    EnvVar, Error, MountAccess, MountConfig, MountSource, Result, RunContext,
+    ContainerPath, EnvVar, Error, MountAccess, MountConfig, MountSource, Result,
 };
 use serde_json::{Value, json};
-
-use crate::container::DIRECTORY;
 
 /// The longest name or address that is taken over, in bytes.
 const MAX_TEXT: usize = 512;
 
-/// Mounts a directory with plugins, and tells Claude Code of it (2.1.197:
-/// `CLAUDE_CODE_PLUGIN_SEED_DIR`).
+/// How many names lead at least to a directory with plugins: what is nearer to the root, such as a
+/// home directory, holds more.
+const LEAST_DEPTH: usize = 3;
+
+/// Mounts a directory with plugins, and has Claude Code take it for its own.
+///
+/// It appears under its own path, because the files in it name each other by that. The directory of
+/// `CLAUDE_CODE_PLUGIN_SEED_DIR` would be looked at only after the plugins are loaded, and a home is
+/// new in each run (2.1.197).
 ///
 /// # Errors
 ///
 /// [`ErrorKind::InvalidInput`](moat_provider_core::ErrorKind::InvalidInput) when the directory is
-/// not absolute.
-pub(super) fn seed(directory: &Path, run: &RunContext) -> Result<(EnvVar, MountConfig)> {
+/// not absolute, or holds more than plugins.
+pub(super) fn seed(directory: &Path) -> Result<(EnvVar, MountConfig)> {
+    let refused = |why: &str, hint: &str| {
+        Err(Error::invalid(format!("the directory with plugins {why}")).with_hint(hint.to_owned()))
+    };
     if !directory.is_absolute() {
-        return Err(Error::invalid("the directory with plugins has no absolute path")
-            .with_hint("write its whole path"));
+        return refused("has no absolute path", "write its whole path");
     }
-    let source = MountSource::Host(directory.to_owned());
-    let target = run.home().join(&format!("{DIRECTORY}/plugin-seed"))?;
-    let variable = EnvVar::new("CLAUDE_CODE_PLUGIN_SEED_DIR", target.as_str())?;
-    Ok((variable, MountConfig::new(source, target, MountAccess::ReadOnly)))
+    let plain: PathBuf = directory.components().collect();
+    // The root itself is a component, and no name.
+    if plain.components().count() <= LEAST_DEPTH {
+        return refused(
+            "is too near to the root to hold plugins alone",
+            "make one of its own: /opt/claude/plugins",
+        );
+    }
+    let Some(text) = plain.to_str() else {
+        return refused("has a path that is not UTF-8", "give it another name");
+    };
+    let target: ContainerPath = text.parse()?;
+    let variable = EnvVar::new("CLAUDE_CODE_PLUGIN_CACHE_DIR", target.as_str())?;
+    let mount = MountConfig::new(MountSource::Host(plain), target, MountAccess::ReadOnly);
+    Ok((variable, mount))
 }
 
 /// Whether a text is `PLUGIN@MARKETPLACE`.

@@ -21,7 +21,7 @@ const LIFE_OF_SETUP_TOKEN: Duration = Duration::days(365);
 const EXPIRY: &str = "expiry";
 const ASSUMED: &str = "assumed";
 /// Whose the refresh token of an imported login is.
-const OWNER: &str = "claude code";
+const OWNER: &str = "Claude Code";
 
 const SETUP: &str = "Subscription: log in with claude setup-token (a token for one year)";
 const PASTE: &str = "Paste a token that claude setup-token printed";

@@ -3,7 +3,9 @@
 use moat_provider_claude::{
     Anthropic, Claude, HostSettings, Identity, NonessentialTraffic, SessionStore, SettingsSource,
 };
-use moat_provider_core::{Credential, CredentialProvider, EnvVar, McpServerConfig};
+use moat_provider_core::{
+    Credential, CredentialProvider, EnvVar, ErrorKind, McpServerConfig, MountAccess,
+};
 use moat_provider_testkit::{Ports, golden};
 use serde_json::{Value, json};
 
@@ -137,8 +139,17 @@ fn a_server_without_its_grant_stops_the_run() {
 }
 
 #[test]
-fn a_seed_needs_its_whole_path() {
-    let claude = Claude::new().plugin_seed("seed");
-    let error = prepare(&claude, &Ports::bare(), &["claude"], None, |_| {}).err().unwrap();
-    assert!(error.hint().is_some(), "{error}");
+fn a_seed_is_a_directory_of_its_own_with_its_whole_path() {
+    let seeded = |directory: &str| {
+        let claude = Claude::new().plugin_seed(directory);
+        prepare(&claude, &Ports::bare(), &["claude"], None, |_| {})
+    };
+    for odd in ["seed", "", "/", "/opt", "/home/me", "/home/me/", "/home/me/../you/seed"] {
+        let error = seeded(odd).err().unwrap();
+        assert!(error.kind() == ErrorKind::InvalidInput, "{odd}: {error}");
+    }
+    let container = seeded("/opt/claude/seed/").unwrap();
+    let mount = container.config.mounts.last().unwrap();
+    assert_eq!(mount.target().as_str(), "/opt/claude/seed");
+    assert_eq!(mount.access(), MountAccess::ReadOnly);
 }

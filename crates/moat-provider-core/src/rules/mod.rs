@@ -17,7 +17,9 @@ use std::sync::Arc;
 pub use self::answer::{AnswerRewrite, CannedAnswer, Interest, LocalAnswer, ResponseTransformer};
 pub use self::credential::{ClientCredential, Companion, CredentialRule, Fill, Slot, SlotGroup};
 pub use self::issuing::{HeldField, IssuingEndpoint, IssuingEndpoints, IssuingHandling};
-pub use self::signer::{BodySigner, BodySigning, RequestSigner, SigningRule, WholeBodySigner};
+pub use self::signer::{
+    BodySigner, BodySigning, RefusalBody, RequestSigner, SigningRule, WholeBodySigner,
+};
 pub use self::substitution::{Position, Substitution};
 pub use self::template::HeaderTemplate;
 use crate::{CredentialKey, Error, ProviderName, Result, SecretName, Target};

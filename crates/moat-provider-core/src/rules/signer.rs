@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, request};
+use http::{HeaderName, HeaderValue, request};
 use time::OffsetDateTime;
 
 use super::SecretRef;
@@ -34,6 +34,43 @@ pub trait RequestSigner: fmt::Debug + Send + Sync {
         secrets: &Secrets,
         now: OffsetDateTime,
     ) -> Result<BodySigning>;
+
+    /// Writes what a client is told whose request was not signed, as the vendor's programs read
+    /// errors; they show nothing of a body in another form.
+    ///
+    /// `message` is printable ASCII. The head is as it was when signing failed. `None`, the default,
+    /// leaves the proxy to its own JSON.
+    fn refusal(&self, head: &request::Parts, message: &str) -> Option<RefusalBody> {
+        _ = (head, message);
+        None
+    }
+}
+
+/// The body of an answer that refuses, in the form of a vendor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusalBody {
+    media_type: HeaderValue,
+    content: Bytes,
+}
+
+impl RefusalBody {
+    /// Makes a body of a media type.
+    #[must_use]
+    pub fn new(media_type: HeaderValue, content: impl Into<Bytes>) -> Self {
+        Self { media_type, content: content.into() }
+    }
+
+    /// Returns the media type.
+    #[must_use]
+    pub fn media_type(&self) -> &HeaderValue {
+        &self.media_type
+    }
+
+    /// Returns the content.
+    #[must_use]
+    pub fn content(&self) -> &Bytes {
+        &self.content
+    }
 }
 
 /// How a body takes part in a signature.

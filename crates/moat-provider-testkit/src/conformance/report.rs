@@ -27,9 +27,14 @@ impl Search {
         self
     }
 
-    /// Adds the secrets of a credential or a mint.
+    /// Adds the secrets of a credential or a mint. Of a canary it is known which part is public, such
+    /// as the claims of a token (RFC 7519), which may stand in its placeholder as well.
     pub(super) fn and_all(mut self, secrets: &Secrets) -> Self {
-        self.0.extend(secrets.iter().map(|(_, secret)| Canary::of(secret)));
+        for (_, secret) in secrets.iter() {
+            if !self.0.iter().any(|canary| canary.secret().same_as(secret)) {
+                self.0.push(Canary::of(secret));
+            }
+        }
         self
     }
 

@@ -150,12 +150,12 @@ impl HeldBody {
         }
         media::set_length(&mut head.headers, body.len());
         if let Some((finish, signing)) = self.finish {
-            finish(&body, head).map_err(|error| not_signed(&signing, &error))?;
+            finish(&body, head).map_err(|error| not_signed(&signing, head, &error))?;
             mark_sensitive(head, &signing);
         }
         if let Some((mut signer, signing)) = self.stream {
             let signed = signer.data(body).and_then(|first| Ok([first, signer.end()?]));
-            let [first, last] = signed.map_err(|error| not_signed(&signing, &error))?;
+            let [first, last] = signed.map_err(|error| not_signed(&signing, head, &error))?;
             body = [first, last].concat().into();
             media::set_length(&mut head.headers, body.len());
         }

@@ -48,3 +48,4 @@ pub use self::generation::Generation;
 pub use self::hold::{FieldToHold, HeldSecret};
 pub use self::not_used::NotUsed;
 pub use self::plan::{BodyNeed, How, Plan, Used, Verdict};
+pub(crate) use self::sign::why_not_signed;

@@ -51,11 +51,8 @@ pub(super) fn head<'a>(
         plan.not_used = plan.not_used.or_else(|| own_signature(request, matched));
         return Ok(None);
     };
-    let how = signing
-        .rule
-        .signer()
-        .sign(request, &signing.secrets, now)
-        .map_err(|error| not_signed(signing, &error))?;
+    let how = signing.rule.signer().sign(request, &signing.secrets, now);
+    let how = how.map_err(|error| not_signed(signing, request, &error))?;
     match how {
         BodySigning::HeadOnly => {}
         BodySigning::Whole { limit, finish } => held.finish_with(limit, finish, signing),
@@ -67,19 +64,33 @@ pub(super) fn head<'a>(
     Ok(Some(signing))
 }
 
-/// Says why a signer did not sign: what it tells the client, or no more than that it failed.
-pub(super) fn not_signed(signing: &Signing, error: &Error) -> Refusal {
-    let (reason, is_told) = match error.kind() {
-        ErrorKind::Unauthenticated => (Reason::BadSignature, true),
-        ErrorKind::Unsupported => (Reason::UnsupportedSignature, true),
-        ErrorKind::PermissionDenied => (Reason::SigningRefused, true),
-        _ => (Reason::SigningFailed, false),
-    };
+/// Says why a signer did not sign: what it tells the client, or no more than that it failed; in the
+/// form of the vendor's errors, if the signer knows it.
+pub(super) fn not_signed(signing: &Signing, head: &request::Parts, error: &Error) -> Refusal {
+    let reason = why_not_signed(error);
     let refusal = Refusal::new(reason).rule(&signing.label.text);
-    match error.hint() {
-        _ if !is_told => refusal,
+    let refusal = match error.hint() {
+        _ if reason == Reason::SigningFailed => refusal,
         Some(hint) => refusal.about(error.message()).fix(hint),
         None => refusal.about(error.message()),
+    };
+    let message = match refusal.remedy() {
+        Some(remedy) => format!("{refusal}; {remedy}"),
+        None => refusal.to_string(),
+    };
+    match signing.rule.signer().refusal(head, &message) {
+        Some(body) => refusal.in_form(body),
+        None => refusal,
+    }
+}
+
+/// Returns the reason for which a signer did not sign a head or a body.
+pub(crate) fn why_not_signed(error: &Error) -> Reason {
+    match error.kind() {
+        ErrorKind::Unauthenticated => Reason::BadSignature,
+        ErrorKind::Unsupported => Reason::UnsupportedSignature,
+        ErrorKind::PermissionDenied => Reason::SigningRefused,
+        _ => Reason::SigningFailed,
     }
 }
 

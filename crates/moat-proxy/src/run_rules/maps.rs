@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use moat_provider_core::BodySigner;
+use moat_provider_core::{BodySigner, Error};
 
 use super::snapshot::Snapshot;
+use crate::engine::why_not_signed;
 use crate::plane::seam::{BodyMap, Cut};
 use crate::scrub::{self, BodyScrub, Output, WebSocketScrub};
 use crate::{Authority, Reason};
@@ -19,17 +20,17 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// Signs a request's body while it streams.
 pub(super) struct SignMap(pub(super) Box<dyn BodySigner>);
 
-fn signing_failed<E>(_: E) -> Cut {
-    Cut::new(Reason::SigningFailed.as_str())
+fn not_signed(error: Error) -> Cut {
+    Cut::new(why_not_signed(&error).as_str())
 }
 
 impl BodyMap for SignMap {
     fn push(&mut self, data: Bytes) -> Result<Bytes, Cut> {
-        self.0.data(data).map_err(signing_failed)
+        self.0.data(data).map_err(not_signed)
     }
 
     fn finish(&mut self) -> Result<Bytes, Cut> {
-        self.0.end().map_err(signing_failed)
+        self.0.end().map_err(not_signed)
     }
 }
 
@@ -132,5 +133,37 @@ fn joined(output: Output) -> Bytes {
                 all
             })
             .freeze(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use moat_provider_core::{ErrorKind, Result as Signed};
+
+    use super::*;
+
+    struct Failing(ErrorKind);
+
+    impl BodySigner for Failing {
+        fn data(&mut self, _: Bytes) -> Signed<Bytes> {
+            Err(Error::new(self.0, "no"))
+        }
+
+        fn end(&mut self) -> Signed<Bytes> {
+            Err(Error::new(self.0, "no"))
+        }
+    }
+
+    #[test]
+    fn a_signer_that_fails_in_the_middle_says_why() {
+        for (kind, reason) in [
+            (ErrorKind::Unauthenticated, "bad-signature"),
+            (ErrorKind::PermissionDenied, "signing-refused"),
+            (ErrorKind::CredentialExpired, "signing-failed"),
+        ] {
+            let mut map = SignMap(Box::new(Failing(kind)));
+            assert_eq!(map.push(Bytes::new()).unwrap_err().reason(), reason);
+            assert_eq!(map.finish().unwrap_err().reason(), reason);
+        }
     }
 }

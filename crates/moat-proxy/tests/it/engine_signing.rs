@@ -7,7 +7,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, request};
 use moat_provider_core::{
     BodySigner, BodySigning, ClientCredential, Error, ErrorKind, Fill, Placeholder, Position,
-    ProxyConfigurer, RequestSigner, Result, SecretName, Secrets, SigningRule, Target,
+    ProxyConfigurer, RefusalBody, RequestSigner, Result, SecretName, Secrets, SigningRule, Target,
 };
 use moat_proxy::Reason;
 use moat_proxy::engine::{BodyNeed, How, NotUsed, Verdict};
@@ -21,6 +21,7 @@ enum How2Sign {
     Whole,
     Stream,
     Fails(ErrorKind),
+    FailsInForm,
     FailsWhole(ErrorKind),
 }
 
@@ -51,6 +52,7 @@ impl RequestSigner for Signer {
             head.headers.insert(AUTHORIZATION, value);
         };
         match self.how {
+            How2Sign::FailsInForm => Err(no(ErrorKind::PermissionDenied)),
             How2Sign::Head => {
                 set(head, "");
                 Ok(BodySigning::HeadOnly)
@@ -71,6 +73,12 @@ impl RequestSigner for Signer {
                 Ok(BodySigning::Whole { limit: 1000, finish: Box::new(move |_, _| Err(no(kind))) })
             }
         }
+    }
+
+    fn refusal(&self, head: &request::Parts, message: &str) -> Option<RefusalBody> {
+        let text = format!("{} {message}", head.uri.path());
+        let form = HeaderValue::from_static("text/x-vendor");
+        matches!(self.how, How2Sign::FailsInForm).then(|| RefusalBody::new(form, text))
     }
 }
 
@@ -276,6 +284,19 @@ fn what_the_signer_refuses_is_refused() {
         let later = plan.finish_body(Bytes::new(), &mut head).unwrap_err();
         assert_eq!(later, refusal);
     }
+}
+
+#[test]
+fn a_refusal_has_the_form_that_the_vendors_programs_read() {
+    let (world, _, id) = signing(How2Sign::FailsInForm);
+    let mut head = request(LINE, &[("authorization", &authorization(&id))]);
+    let Verdict::Refuse(refusal) = apply(&world.build(), &mut head) else { panic!() };
+    let response = refusal.response();
+    assert_eq!(response.status(), 403);
+    assert_eq!(response.headers()["x-moat-blocked"], "signing-refused");
+    assert_eq!(response.headers()["content-type"], "text/x-vendor");
+    let said = "the grant does not sign this request: not \\u{1b}here; sign --there";
+    assert_eq!(response.body(), &format!("/bucket/key {said}"));
 }
 
 #[test]

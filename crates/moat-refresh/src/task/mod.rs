@@ -167,8 +167,21 @@ impl Task {
     /// Returns what can refresh the credential that is held, when we may.
     fn refreshable(&self) -> Option<&dyn RefreshableProvider> {
         let info = self.held.as_ref()?.credential.info();
-        let provider = self.provider.as_refreshable()?;
-        (info.refreshed_by().is_none() && provider.can_refresh(info)).then_some(provider)
+        self.able().filter(|_| info.refreshed_by().is_none())
+    }
+
+    /// Returns what can refresh the credential that is held, whether we may or not.
+    fn able(&self) -> Option<&dyn RefreshableProvider> {
+        let info = self.held.as_ref()?.credential.info();
+        self.provider.as_refreshable().filter(|provider| provider.can_refresh(info))
+    }
+
+    /// Says who refreshes the credential.
+    fn owned(&self, owner: &str, life: Life) -> Problem {
+        match self.able() {
+            Some(_) => Problem::owned(&self.key, owner, life),
+            None => Problem::copied(&self.key, owner, life),
+        }
     }
 
     fn has_expired(&self, now: OffsetDateTime) -> bool {
@@ -294,7 +307,7 @@ impl Task {
             let info = held.credential.info();
             let life = if info.is_expired(self.now()) { Life::Expired } else { Life::Good };
             return Err(match info.refreshed_by() {
-                Some(owner) => Problem::owned(&self.key, owner, life),
+                Some(owner) => self.owned(owner, life),
                 None => Problem::not_renewable(&self.key, life),
             });
         }
@@ -339,7 +352,7 @@ impl Task {
     fn expired(&self) -> Problem {
         let owner = self.held.as_ref().and_then(|held| held.credential.info().refreshed_by());
         match owner {
-            Some(owner) => Problem::owned(&self.key, owner, Life::Expired),
+            Some(owner) => self.owned(owner, Life::Expired),
             None if self.refreshable().is_some() => Problem::awaits_renewal(&self.key),
             None => Problem::expired(&self.key),
         }
@@ -381,7 +394,7 @@ impl Task {
         }
         let held = self.held.as_ref();
         match held.and_then(|held| held.credential.info().refreshed_by()) {
-            Some(owner) => State::OwnedElsewhere(Problem::owned(&self.key, owner, Life::Good)),
+            Some(owner) => State::OwnedElsewhere(self.owned(owner, Life::Good)),
             None => State::Fresh,
         }
     }

@@ -56,13 +56,13 @@ fn credential(app: &App<'_>, entry: &Entry, now: OffsetDateTime) -> Check {
         let detail = format!("this program has no provider {}", key.provider());
         return Check::warning(what, detail, format!("moat revoke {key}"));
     };
-    let is_renewed = info.refreshed_by().is_none()
-        && provider.as_refreshable().is_some_and(|provider| provider.can_refresh(info));
-    judged(info, is_renewed, now)
+    let can_refresh = provider.as_refreshable().is_some_and(|provider| provider.can_refresh(info));
+    judged(info, can_refresh, now)
 }
 
-/// Judges the time that is left. `is_renewed` says whether a run renews the credential.
-fn judged(info: &CredentialInfo, is_renewed: bool, now: OffsetDateTime) -> Check {
+/// Judges the time that is left. `can_refresh` says whether a run could renew the credential.
+fn judged(info: &CredentialInfo, can_refresh: bool, now: OffsetDateTime) -> Check {
+    let is_renewed = can_refresh && info.refreshed_by().is_none();
     let key = info.key();
     let what = key.to_string();
     let anew = format!("moat grant {key}");
@@ -73,12 +73,11 @@ fn judged(info: &CredentialInfo, is_renewed: bool, now: OffsetDateTime) -> Check
         }
         (Some(expiry), Some(owner)) if info.is_expired(now) => {
             let detail = format!("expired since {} UTC, and {owner} refreshes it", moment(expiry));
-            let claim = format!("moat grant claim {key}");
-            Check::bad(
-                what,
-                detail,
-                format!("use {owner}, or: {anew}, or when it is gone: {claim}"),
-            )
+            let mut fix = format!("use {owner}, or: {anew}");
+            if can_refresh {
+                fix.push_str(&format!(", or when it is gone: moat grant claim {key}"));
+            }
+            Check::bad(what, detail, fix)
         }
         (Some(expiry), None) if info.is_expired(now) => {
             Check::bad(what, format!("expired since {} UTC", moment(expiry)), anew)

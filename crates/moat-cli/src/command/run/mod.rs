@@ -6,11 +6,12 @@ mod wanted;
 
 use moat_provider_core::{Answer, GrantRef};
 use moat_run::sandbox::{Running, Sandbox};
-use moat_run::{Run, RunError, RunRequest, Runner, Stopped};
+use moat_run::{Run, RunError, RunRequest, Runner, StateDir, Stopped};
 
 pub(in crate::command) use self::place::{IMAGE, bubblewrap, engine, runner};
 use self::wanted::Wanted;
 use super::grant;
+use super::resume::has_conversation;
 use crate::app::App;
 use crate::args::{AgentArgs, GrantArgs, RunArgs, TokenFrom};
 use crate::error::{CliError, Code, Result};
@@ -37,8 +38,20 @@ pub(super) async fn agent(app: &App<'_>, args: AgentArgs) -> Result<Code> {
     .await
 }
 
+/// Runs an agent as an earlier run had it, which had these variables.
+pub(super) async fn again(app: &App<'_>, args: AgentArgs, variables: &[String]) -> Result<Code> {
+    let wanted = Wanted::of_agent(app, args).await?;
+    for name in variables.iter().filter(|name| !wanted.sets(name)) {
+        app.output.warn(&format!(
+            "the variable {0} is not set: values are not kept. To set it again: --env {0}=VALUE",
+            line(name)
+        ));
+    }
+    start(app, wanted).await
+}
+
 /// Makes a failure before the start of the command one that cannot be taken for the command's own.
-async fn not_begun(run: impl Future<Output = Result<Code>>) -> Result<Code> {
+pub(super) async fn not_begun(run: impl Future<Output = Result<Code>>) -> Result<Code> {
     run.await.map_err(|error| match error.code() {
         Code::Failure => error.with_code(Code::Passed(FAILED)),
         _ => error,
@@ -47,12 +60,17 @@ async fn not_begun(run: impl Future<Output = Result<Code>>) -> Result<Code> {
 
 async fn start(app: &App<'_>, wanted: Wanted) -> Result<Code> {
     let sandbox = place::sandbox(app, wanted.sandbox).await?;
+    let is_dialogue = wanted.is_dialogue();
     let (registry, request) = wanted.into_request(app, &*sandbox)?;
     let runner = runner(app, registry)?;
     let run = prepare(app, &runner, request).await?;
     tell(app, &run);
     let (code, stopped) = finish(app, run, &*sandbox).await?;
     report(app, &stopped);
+    let state = StateDir::new(app.system.home()?);
+    if is_dialogue && has_conversation(&state, &stopped.metadata) {
+        app.output.note(&format!("To go on: moat resume {}", stopped.metadata.id));
+    }
     Ok(Code::Passed(u8::try_from(code).unwrap_or(FAILED)))
 }
 

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use moat_provider_core::{EnvVar, GrantRef, Launch, McpServerConfig, Provider, Registry, Secret};
+use moat_provider_core::{
+    EnvVar, GrantRef, Launch, LaunchMode, McpServerConfig, Provider, Registry, Secret,
+};
 use moat_proxy::{Mode, Policy};
 use moat_run::sandbox::{Sandbox, WayKind};
 use moat_run::{AgentLaunch, Bind, Home, Place, RunRequest};
 
+use super::super::resume::options;
 use super::super::trust::{Asking, agree};
 use super::agents;
 use crate::app::{App, plain_variable};
@@ -88,6 +91,21 @@ impl Wanted {
         Self { sandbox, args, config, workspace, agent }
     }
 
+    /// Whether the run sets a variable, beside what is staged.
+    pub(super) fn sets(&self, name: &str) -> bool {
+        let typed = self.args.env.iter().any(|spec| match spec {
+            EnvSpec::Set(var) => var.name() == name,
+            EnvSpec::Inherit(inherited) => inherited == name,
+        });
+        typed || self.config.env.iter().any(|var| var.name() == name)
+    }
+
+    /// Whether an agent talks to the person.
+    pub(super) fn is_dialogue(&self) -> bool {
+        let launch = self.agent.as_ref().map(|(_, launch)| launch);
+        launch.is_some_and(|launch| launch.mode == LaunchMode::Interactive)
+    }
+
     /// Makes the request, and the registry in which the agent has its flags.
     pub(super) fn into_request(
         self,
@@ -117,6 +135,7 @@ impl Wanted {
         request.no_proxy = joined(&args.no_proxy, &config.no_proxy);
         request.mcp_servers = mcp(app, &config, &mut request.grants)?;
         request.sandbox_name = Some(sandbox.name().to_owned());
+        request.options = options(app, args.kept);
         let registry = match &agent {
             Some((provider, _)) => app.registry.with(Arc::clone(provider))?,
             None => app.registry.clone(),
