@@ -42,17 +42,19 @@ impl<'a> Backends<'a> {
         stored: &[CredentialKey],
     ) -> Result<Vec<CredentialKey>> {
         let mut chosen = Vec::new();
-        if self.providers_among(named).is_empty() {
-            let provider = match self.providers_among(stored)[..] {
+        let own = self.providers_among(named);
+        if own.is_empty() {
+            let there = self.providers_among(stored);
+            let provider = match there[..] {
                 [] => return Err(self.missing()),
                 [provider] => provider,
-                [..] => return Err(self.ambiguous()),
+                [..] => return Err(self.ambiguous(&there)),
             };
             let of_provider = || stored.iter().filter(|key| key.provider() == provider);
             let plain = of_provider().find(|key| key.qualifier().is_none());
             chosen.extend(plain.or(of_provider().next()).cloned());
-        } else if self.providers_among(named).len() > 1 {
-            return Err(self.ambiguous());
+        } else if own.len() > 1 {
+            return Err(self.ambiguous(&own));
         }
         for key in named {
             if !chosen.contains(key) {
@@ -95,8 +97,8 @@ impl<'a> Backends<'a> {
         .with_hint(commands.join(", or "))
     }
 
-    fn ambiguous(&self) -> Error {
-        let names: Vec<_> = self.names().map(ToString::to_string).collect();
+    fn ambiguous(&self, among: &[&ProviderName]) -> Error {
+        let names: Vec<_> = among.iter().map(ToString::to_string).collect();
         Error::new(
             ErrorKind::Conflict,
             format!("{} could run on several grants: {}", self.agent, names.join(", ")),

@@ -1,11 +1,13 @@
 //! Conversations: their ids, and where they are kept.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use moat_provider_core::{
     ContainerPath, Entropy, Error, MountAccess, MountConfig, MountSource, ProviderName, Result,
+    Session,
 };
 
 /// The id of a conversation: a UUID in lower case (RFC 9562, section 4).
@@ -34,6 +36,27 @@ impl SessionId {
             text.push_str(&format!("{byte:02x}"));
         }
         Ok(Self(text))
+    }
+
+    /// Returns the id of the conversation that an agent is about to open: a new one is given an id, and
+    /// a resumed one has it. Which is the latest one, the agent alone knows: `None`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the port, and
+    /// [`ErrorKind::InvalidInput`](moat_provider_core::ErrorKind::InvalidInput) for what is no id.
+    pub fn of_session(session: &Session, entropy: &dyn Entropy) -> Result<Option<Self>> {
+        match session {
+            Session::Fresh => Self::random(entropy).map(Some),
+            Session::Resume(id) => id.parse().map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads the id out of what a run kept under a name. Anything but an id is none.
+    #[must_use]
+    pub fn kept(state: &BTreeMap<String, String>, name: &str) -> Option<Self> {
+        state.get(name)?.parse().ok()
     }
 
     /// Returns the text.

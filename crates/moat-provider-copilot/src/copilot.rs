@@ -1,15 +1,17 @@
 //! The provider, which is an agent and nothing else.
 
+use std::collections::BTreeMap;
 #[cfg(feature = "cli")]
 use std::sync::Arc;
 
-use moat_agent::SessionStore;
+use moat_agent::{SessionId, SessionStore};
 use moat_provider_core::{
     AgentProvider, BoxFuture, ClientProgram, ContainerConfig, CredentialKey, DescribableProvider,
-    HostContext, Launch, PrepareOpts, Provider, ProviderName, Result,
+    HostContext, Launch, PrepareOpts, Provider, ProviderName, Result, RunStoppedContext,
+    RunStoppedHook,
 };
 
-use crate::agent::{self, HostSettings, NAME, Options, Workspace};
+use crate::agent::{self, HostSettings, NAME, Options, SESSION_ID, Workspace};
 
 /// GitHub Copilot CLI as an agent, on a grant of `github`.
 #[derive(Clone, Debug, Default)]
@@ -76,6 +78,10 @@ impl Provider for Copilot {
         Some(self)
     }
 
+    fn as_run_stopped_hook(&self) -> Option<&dyn RunStoppedHook> {
+        Some(self)
+    }
+
     fn as_describable(&self) -> Option<&dyn DescribableProvider> {
         Some(self)
     }
@@ -98,8 +104,8 @@ impl AgentProvider for Copilot {
         Box::pin(agent::prepare(cx, &self.options, opts))
     }
 
-    fn command(&self, launch: &Launch, _: &ContainerConfig) -> Result<Vec<String>> {
-        agent::command(&self.options, launch)
+    fn command(&self, launch: &Launch, config: &ContainerConfig) -> Result<Vec<String>> {
+        agent::command(&self.options, launch, config)
     }
 
     fn client(&self) -> Option<ClientProgram> {
@@ -118,6 +124,18 @@ impl AgentProvider for Copilot {
     #[cfg(feature = "cli")]
     fn from_matches(&self, matches: &clap::ArgMatches) -> Result<Option<Arc<dyn Provider>>> {
         Ok(Some(Arc::new(crate::cli::configure(self.clone(), matches))))
+    }
+}
+
+impl RunStoppedHook for Copilot {
+    fn on_run_stopped<'a>(
+        &'a self,
+        _: &'a HostContext,
+        run: &'a RunStoppedContext,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>>> {
+        let id = SessionId::kept(&run.state, SESSION_ID);
+        let kept = id.map(|id| (SESSION_ID.to_owned(), id.to_string())).into_iter().collect();
+        Box::pin(async move { Ok(kept) })
     }
 }
 

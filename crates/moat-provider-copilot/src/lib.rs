@@ -8,5 +8,5 @@ mod cli;
 mod copilot;
 mod rules;
 
-pub use crate::agent::{HostSettings, Workspace};
+pub use crate::agent::{HostSettings, SESSION_ID, Workspace};
 pub use crate::copilot::Copilot;

@@ -94,6 +94,8 @@ pub struct PrepareOpts {
     /// The names of the variables that the container will have on behalf of the run and its grants,
     /// for an agent that starts programs with those alone that its settings name.
     pub variables: Vec<String>,
+    /// Which conversation the agent is about to open.
+    pub session: Session,
 }
 
 impl PrepareOpts {
@@ -107,6 +109,7 @@ impl PrepareOpts {
             host_config: Map::new(),
             runtime_context: String::new(),
             variables: Vec::new(),
+            session: Session::Fresh,
         }
     }
 }

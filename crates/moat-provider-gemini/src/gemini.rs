@@ -1,19 +1,20 @@
 //! The provider, which is also the agent.
 
+use std::collections::BTreeMap;
 #[cfg(feature = "cli")]
 use std::sync::Arc;
 use std::time::Duration;
 
-use moat_agent::SessionStore;
+use moat_agent::{SessionId, SessionStore};
 use moat_provider_core::{
     AgentProvider, BoxFuture, ClientProgram, ContainerConfig, Credential, CredentialInfo,
     CredentialKey, CredentialProvider, CredentialRecord, DescribableProvider, EnvVar, GrantContext,
     GrantError, GrantOption, GrantRequest, HostContext, IssuingEndpoints, Launch, PrepareOpts,
     Provider, ProviderName, ProxyConfigurer, RefreshableProvider, Refreshed, Result,
-    RevocableProvider, Revocation, RunContext,
+    RevocableProvider, Revocation, RunContext, RunStoppedContext, RunStoppedHook,
 };
 
-use crate::agent::{HostSettings, Options};
+use crate::agent::{HostSettings, Options, SESSION_ID};
 use crate::kind::NAME;
 use crate::oauth::OAuthClient;
 use crate::{agent, container, grant, issuing, refresh, revoke, rules, upgrade};
@@ -93,6 +94,10 @@ impl Provider for Gemini {
     }
 
     fn as_revocable(&self) -> Option<&dyn RevocableProvider> {
+        Some(self)
+    }
+
+    fn as_run_stopped_hook(&self) -> Option<&dyn RunStoppedHook> {
         Some(self)
     }
 
@@ -193,8 +198,8 @@ impl AgentProvider for Gemini {
         Box::pin(agent::prepare(cx, &self.options, opts))
     }
 
-    fn command(&self, launch: &Launch, _: &ContainerConfig) -> Result<Vec<String>> {
-        agent::command(&self.options, launch)
+    fn command(&self, launch: &Launch, config: &ContainerConfig) -> Result<Vec<String>> {
+        agent::command(&self.options, launch, config)
     }
 
     fn client(&self) -> Option<ClientProgram> {
@@ -209,6 +214,18 @@ impl AgentProvider for Gemini {
     #[cfg(feature = "cli")]
     fn from_matches(&self, matches: &clap::ArgMatches) -> Result<Option<Arc<dyn Provider>>> {
         Ok(Some(Arc::new(crate::cli::configure(self.clone(), matches))))
+    }
+}
+
+impl RunStoppedHook for Gemini {
+    fn on_run_stopped<'a>(
+        &'a self,
+        _: &'a HostContext,
+        run: &'a RunStoppedContext,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>>> {
+        let id = SessionId::kept(&run.state, SESSION_ID);
+        let kept = id.map(|id| (SESSION_ID.to_owned(), id.to_string())).into_iter().collect();
+        Box::pin(async move { Ok(kept) })
     }
 }
 

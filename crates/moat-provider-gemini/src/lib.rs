@@ -16,6 +16,6 @@ mod revoke;
 mod rules;
 mod upgrade;
 
-pub use crate::agent::HostSettings;
+pub use crate::agent::{HostSettings, SESSION_ID};
 pub use crate::gemini::Gemini;
 pub use crate::oauth::OAuthClient;

@@ -1,8 +1,9 @@
 //! Pi as an agent: what stands in the container.
 
-use moat_agent::{SessionStore, mcp};
+use moat_agent::{SessionId, SessionStore, mcp};
 use moat_provider_core::{
-    ContainerConfig, EnvVar, Error, ErrorKind, PrepareOpts, ProviderName, Result, StagedFile,
+    ContainerConfig, EnvVar, Error, ErrorKind, HostContext, PrepareOpts, ProviderName, Result,
+    StagedFile,
 };
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,11 @@ const DIRECTORY: &str = ".pi/agent";
 /// The entry of the run's state with the name that Pi has for the vendor.
 pub(crate) const VENDOR: &str = "pi_vendor";
 
+/// The entry under which a run keeps the id of its conversation, where it is known from the start: in
+/// [`ContainerConfig::state`](moat_provider_core::ContainerConfig::state), and from there in the
+/// run's `metadata.json`.
+pub const SESSION_ID: &str = "pi_session_id";
+
 /// What can be set about the agent.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
@@ -30,7 +36,11 @@ const ALWAYS: &[(&str, &str)] =
     &[("PI_OFFLINE", "1"), ("PI_SKIP_VERSION_CHECK", "1"), ("PI_TELEMETRY", "0")];
 
 /// Decides what goes into the container.
-pub(crate) fn prepare(options: &Options, opts: &PrepareOpts) -> Result<ContainerConfig> {
+pub(crate) fn prepare(
+    cx: &HostContext,
+    options: &Options,
+    opts: &PrepareOpts,
+) -> Result<ContainerConfig> {
     let run = &*opts.run;
     let directory = run.home().join(DIRECTORY)?;
     let sessions = directory.join("sessions")?;
@@ -66,6 +76,8 @@ pub(crate) fn prepare(options: &Options, opts: &PrepareOpts) -> Result<Container
         prepared.files.push(StagedFile::new(directory.join("AGENTS.md")?, told));
     }
     prepared.mounts.push(options.sessions.mount(&NAME, sessions)?);
+    let id = SessionId::of_session(&opts.session, &**cx.entropy())?;
+    prepared.state.extend(id.map(|id| (SESSION_ID.to_owned(), id.to_string())));
     Ok(prepared)
 }
 

@@ -3,7 +3,7 @@
 use moat_agent::{CommandLine, SessionId};
 use moat_provider_core::{ContainerConfig, Error, ErrorKind, Launch, LaunchMode, Result, Session};
 
-use crate::agent::{Options, VENDOR};
+use crate::agent::{Options, SESSION_ID, VENDOR};
 
 /// Returns program and arguments. Pi asks before nothing, so every approval is the same to it.
 ///
@@ -30,7 +30,10 @@ pub(crate) fn command(
         };
     }
     command = match &launch.session {
-        Session::Fresh => command,
+        Session::Fresh => match SessionId::kept(&config.state, SESSION_ID) {
+            Some(id) => command.flag("--session-id").flag(id.as_str()),
+            None => command,
+        },
         Session::Continue => command.flag("--continue"),
         Session::Resume(id) => {
             let id: SessionId = id.parse()?;

@@ -8,5 +8,6 @@ mod cli;
 mod command;
 mod provider;
 
+pub use crate::agent::SESSION_ID;
 pub use crate::backend::Backend;
 pub use crate::provider::Pi;

@@ -1,15 +1,17 @@
 //! The provider, which is an agent and nothing else.
 
+use std::collections::BTreeMap;
 #[cfg(feature = "cli")]
 use std::sync::Arc;
 
-use moat_agent::SessionStore;
+use moat_agent::{SessionId, SessionStore};
 use moat_provider_core::{
     AgentProvider, BoxFuture, ClientProgram, ContainerConfig, CredentialKey, DescribableProvider,
-    HostContext, Launch, PrepareOpts, Provider, ProviderName, Result,
+    HostContext, Launch, PrepareOpts, Provider, ProviderName, Result, RunStoppedContext,
+    RunStoppedHook,
 };
 
-use crate::agent::{self, NAME, Options};
+use crate::agent::{self, NAME, Options, SESSION_ID};
 use crate::backend::{self, Backend};
 use crate::command;
 
@@ -57,6 +59,10 @@ impl Provider for Pi {
         Some(self)
     }
 
+    fn as_run_stopped_hook(&self) -> Option<&dyn RunStoppedHook> {
+        Some(self)
+    }
+
     fn as_describable(&self) -> Option<&dyn DescribableProvider> {
         Some(self)
     }
@@ -73,10 +79,10 @@ impl AgentProvider for Pi {
 
     fn prepare_container<'a>(
         &'a self,
-        _: &'a HostContext,
+        cx: &'a HostContext,
         opts: &'a PrepareOpts,
     ) -> BoxFuture<'a, Result<ContainerConfig>> {
-        Box::pin(async move { agent::prepare(&self.options, opts) })
+        Box::pin(async move { agent::prepare(cx, &self.options, opts) })
     }
 
     fn command(&self, launch: &Launch, config: &ContainerConfig) -> Result<Vec<String>> {
@@ -95,6 +101,18 @@ impl AgentProvider for Pi {
     #[cfg(feature = "cli")]
     fn from_matches(&self, matches: &clap::ArgMatches) -> Result<Option<Arc<dyn Provider>>> {
         Ok(Some(Arc::new(crate::cli::configure(self.clone(), matches)?)))
+    }
+}
+
+impl RunStoppedHook for Pi {
+    fn on_run_stopped<'a>(
+        &'a self,
+        _: &'a HostContext,
+        run: &'a RunStoppedContext,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, String>>> {
+        let id = SessionId::kept(&run.state, SESSION_ID);
+        let kept = id.map(|id| (SESSION_ID.to_owned(), id.to_string())).into_iter().collect();
+        Box::pin(async move { Ok(kept) })
     }
 }
 

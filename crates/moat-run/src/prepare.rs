@@ -317,6 +317,9 @@ impl Preparation {
         opts.host_config.clone_from(&self.request.host_config);
         opts.runtime_context.clone_from(&self.request.runtime_context);
         opts.variables = self.variables(context, infos)?;
+        if let Some(start) = &self.request.agent {
+            opts.session.clone_from(&start.launch.session);
+        }
         Ok(agent.prepare_container(&self.host.cx, &opts).await?)
     }
 

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 static ONE: ProviderName = ProviderName::from_static("one");
 static TWO: ProviderName = ProviderName::from_static("two");
+static THREE: ProviderName = ProviderName::from_static("three");
 const BOTH: [&ProviderName; 2] = [&ONE, &TWO];
 
 fn keys(names: &[&str]) -> Vec<CredentialKey> {
@@ -43,6 +44,16 @@ fn nobody_guesses_which_account_pays() {
         let error = selected.unwrap_err();
         assert_eq!(error.kind(), kind, "{named:?} {stored:?}");
         assert!(error.hint().unwrap().contains(hint), "{error:?}");
+    }
+}
+
+#[test]
+fn only_what_is_there_is_to_choose_from() {
+    let three = [&ONE, &THREE, &TWO];
+    let backends = Backends::new("The agent", &three);
+    for (named, stored) in [(&[][..], &["one", "two"][..]), (&["one", "two"], &["three"])] {
+        let error = backends.select(&keys(named), &keys(stored)).unwrap_err();
+        assert!(error.to_string().ends_with("several grants: one, two"), "{error}");
     }
 }
 

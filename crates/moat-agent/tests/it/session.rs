@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use moat_agent::{SessionId, SessionStore};
-use moat_provider_core::{ErrorKind, MountAccess, MountSource, ProviderName};
+use moat_provider_core::{ErrorKind, MountAccess, MountSource, ProviderName, Session};
 use moat_provider_testkit::FakeEntropy;
 use proptest::prelude::*;
 
@@ -75,5 +75,26 @@ fn a_wide_directory_is_not_shared() {
         let error = SessionStore::Shared(directory.into()).mount(&agent, target).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{directory}");
         assert!(error.hint().is_some());
+    }
+}
+
+#[test]
+fn the_id_of_a_conversation_is_known_where_it_is_not_the_latest() {
+    let entropy = FakeEntropy::default();
+    let of = |session: &Session| SessionId::of_session(session, &entropy);
+    let (first, second) = (of(&Session::Fresh).unwrap(), of(&Session::Fresh).unwrap());
+    assert!(first.is_some() && first != second);
+    let id = first.unwrap();
+    assert_eq!(of(&Session::Resume(id.to_string())).unwrap().as_ref(), Some(&id));
+    assert_eq!(of(&Session::Continue).unwrap(), None);
+    assert!(of(&Session::Resume("latest".to_owned())).is_err());
+
+    let kept = |text: &str| {
+        let state = [("id".to_owned(), text.to_owned())].into_iter().collect();
+        SessionId::kept(&state, "id")
+    };
+    assert_eq!(kept(id.as_str()), Some(id));
+    for odd in ["", "--help", "../x"] {
+        assert_eq!(kept(odd), None);
     }
 }

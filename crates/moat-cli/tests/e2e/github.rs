@@ -18,6 +18,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, mpsc};
 
+use crate::copilot::api as copilot;
 use crate::forge;
 use crate::vendor::{Arrival, Double, Reply, body, json as reply, text};
 
@@ -57,6 +58,7 @@ impl GitHub {
                     .insert("x-oauth-scopes", HeaderValue::from_static("repo, read:org, gist"));
                 root
             }
+            "/copilot_internal/user" => reply(200, &copilot::user()),
             "/user" => reply(200, &json!({"login": "octocat", "id": 1})),
             "/graphql" => graphql(&body(request).await),
             "/blob" => blob_part(&request),
@@ -109,7 +111,7 @@ impl GitHub {
 
 impl Double for GitHub {
     fn hosts(&self) -> &[&str] {
-        &[API, FORGE, "uploads.github.com", "raw.githubusercontent.com"]
+        &[API, FORGE, copilot::API, "uploads.github.com", "raw.githubusercontent.com"]
     }
 
     fn canaries(&self) -> Vec<&Canary> {
@@ -130,6 +132,9 @@ impl Double for GitHub {
             }
             if !is_known {
                 return reply(401, &json!({"message": "Bad credentials"}));
+            }
+            if arrival.host() == copilot::API {
+                return copilot::answer(arrival).await;
             }
             self.api(&path, arrival.into_request()).await
         })

@@ -72,8 +72,12 @@ impl Machine {
         self.directory.path().join("work")
     }
 
+    pub(crate) fn home(&self) -> PathBuf {
+        self.directory.path().join("home")
+    }
+
     pub(crate) fn moat_home(&self) -> PathBuf {
-        self.directory.path().join("home/.moat")
+        self.home().join(".moat")
     }
 
     /// Returns the command, as a person has it in a shell.
@@ -85,7 +89,7 @@ impl Machine {
     pub(crate) fn with_state(&self, program: Program) -> Program {
         program
             .directory(&self.workspace())
-            .env("HOME", self.directory.path().join("home"))
+            .env("HOME", self.home())
             .env("MOAT_HOME", self.moat_home())
             // No test waits for a keyring of this machine.
             .env("MOAT_KEY", "file")

@@ -4,7 +4,7 @@ mod command;
 mod host;
 mod settings;
 
-use moat_agent::{Backends, SessionStore, instructions, mcp};
+use moat_agent::{Backends, SessionId, SessionStore, instructions, mcp};
 use moat_provider_core::{
     ContainerConfig, ContainerPath, EnvVar, HostContext, PrepareOpts, ProviderName, Result,
     StagedFile,
@@ -19,6 +19,11 @@ use crate::rules;
 pub(crate) static NAME: ProviderName = ProviderName::from_static("copilot");
 /// The name of the provider whose grant it uses.
 static GITHUB: ProviderName = ProviderName::from_static("github");
+
+/// The entry under which a run keeps the id of its conversation, where it is known from the start: in
+/// [`ContainerConfig::state`](moat_provider_core::ContainerConfig::state), and from there in the
+/// run's `metadata.json`.
+pub const SESSION_ID: &str = "copilot_session_id";
 
 /// What the agent runs on.
 pub(crate) static BACKENDS: Backends<'static> = Backends::new("Copilot CLI", &PROVIDERS);
@@ -105,6 +110,8 @@ pub(crate) async fn prepare(
         stage(&mut prepared, directory.join(host::INSTRUCTIONS)?, told);
     }
     prepared.mounts.push(options.sessions.mount(&NAME, directory.join("session-state")?)?);
+    let id = SessionId::of_session(&opts.session, &**cx.entropy())?;
+    prepared.state.extend(id.map(|id| (SESSION_ID.to_owned(), id.to_string())));
     Ok(prepared)
 }
 

@@ -8,7 +8,7 @@ use crate::support::key;
 
 #[test]
 fn the_agent_conforms() {
-    let capabilities = [Capability::Agent, Capability::Describable];
+    let capabilities = [Capability::Agent, Capability::RunStoppedHook, Capability::Describable];
     assert_conforms(&Copilot::new(), Expect::new(capabilities));
 }
 

@@ -1,9 +1,11 @@
 //! The command that starts Gemini CLI.
 
 use moat_agent::{CommandLine, SessionId};
-use moat_provider_core::{Approval, Error, ErrorKind, Launch, LaunchMode, Result, Session};
+use moat_provider_core::{
+    Approval, ContainerConfig, Error, ErrorKind, Launch, LaunchMode, Result, Session,
+};
 
-use super::Options;
+use super::{Options, SESSION_ID};
 
 /// Returns program and arguments.
 ///
@@ -11,7 +13,11 @@ use super::Options;
 ///
 /// [`ErrorKind::InvalidInput`] for an id that is none, [`ErrorKind::Unsupported`] for a launch that
 /// this version does not know.
-pub(crate) fn command(options: &Options, launch: &Launch) -> Result<Vec<String>> {
+pub(crate) fn command(
+    options: &Options,
+    launch: &Launch,
+    config: &ContainerConfig,
+) -> Result<Vec<String>> {
     let mut command = CommandLine::new("gemini");
     // There is no setting for it, only the flag (0.61.0).
     command = match launch.approval {
@@ -23,7 +29,10 @@ pub(crate) fn command(options: &Options, launch: &Launch) -> Result<Vec<String>>
         command = command.option("--model", model);
     }
     command = match &launch.session {
-        Session::Fresh => command,
+        Session::Fresh => match SessionId::kept(&config.state, SESSION_ID) {
+            Some(id) => command.option("--session-id", id.as_str()),
+            None => command,
+        },
         Session::Continue => command.option("--resume", "latest"),
         Session::Resume(id) => {
             let id: SessionId = id.parse()?;

@@ -4,7 +4,7 @@ mod command;
 mod host;
 mod settings;
 
-use moat_agent::{Backends, SessionStore, instructions};
+use moat_agent::{Backends, SessionId, SessionStore, instructions};
 use moat_provider_core::{
     ContainerConfig, ContainerPath, EnvVar, HostContext, PrepareOpts, ProviderName, Result,
     StagedFile,
@@ -16,6 +16,11 @@ use crate::kind::NAME;
 
 /// The directory of Gemini CLI, below the home directory.
 const DIRECTORY: &str = ".gemini";
+
+/// The entry under which a run keeps the id of its conversation, where it is known from the start: in
+/// [`ContainerConfig::state`](moat_provider_core::ContainerConfig::state), and from there in the
+/// run's `metadata.json`.
+pub const SESSION_ID: &str = "gemini_session_id";
 
 /// What the agent runs on.
 pub(crate) static BACKENDS: Backends<'static> = Backends::new("Gemini CLI", &PROVIDERS);
@@ -72,6 +77,8 @@ pub(crate) async fn prepare(
         stage(&mut prepared, directory.join("GEMINI.md")?, told);
     }
     prepared.mounts.push(options.sessions.mount(&NAME, directory.join("tmp")?)?);
+    let id = SessionId::of_session(&opts.session, &**cx.entropy())?;
+    prepared.state.extend(id.map(|id| (SESSION_ID.to_owned(), id.to_string())));
     Ok(prepared)
 }
 

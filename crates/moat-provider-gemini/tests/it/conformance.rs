@@ -30,6 +30,7 @@ fn the_provider_conforms() {
         Capability::Agent,
         Capability::Refreshable,
         Capability::Revocable,
+        Capability::RunStoppedHook,
         Capability::Describable,
     ])
     // Google's prefixes tell the kinds apart where a grant would take the wrong one; what has none

@@ -1,7 +1,10 @@
 //! How Gemini CLI is started.
 
 use moat_provider_core::{AgentProvider, Approval, ErrorKind, Launch, LaunchMode, Session};
-use moat_provider_gemini::Gemini;
+use moat_provider_gemini::{Gemini, SESSION_ID};
+use moat_provider_testkit::Ports;
+
+use crate::support::prepare;
 
 const ID: &str = "22222222-2222-4222-8222-222222222222";
 
@@ -44,4 +47,24 @@ fn what_is_no_id_is_not_resumed() {
         let error = Gemini::new().command(&launch, &Default::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{id:?}");
     }
+}
+
+#[test]
+fn a_run_keeps_the_id_of_its_conversation() {
+    let started = |session: &Session| {
+        let prepared = prepare(&Gemini::new(), &Ports::bare(), Vec::new(), |opts| {
+            opts.session.clone_from(session);
+        });
+        let config = prepared.unwrap().config;
+        let mode = LaunchMode::Interactive;
+        let launch = launch(session.clone(), mode, Approval::Unattended, None);
+        (Gemini::new().command(&launch, &config).unwrap(), config.state.get(SESSION_ID).cloned())
+    };
+    let (command, id) = started(&Session::Fresh);
+    assert!(command.contains(&format!("--session-id={}", id.unwrap())), "{command:?}");
+    let (command, id) = started(&Session::Resume(ID.to_owned()));
+    assert_eq!(id.as_deref(), Some(ID));
+    assert!(command.contains(&format!("--resume={ID}")), "{command:?}");
+    let (command, id) = started(&Session::Continue);
+    assert!(id.is_none() && !command.iter().any(|word| word.starts_with("--session-id")));
 }

@@ -8,7 +8,10 @@ use crate::support::{credential, key, prepare};
 
 #[test]
 fn the_agent_conforms() {
-    assert_conforms(&Pi::new(), Expect::new([Capability::Agent, Capability::Describable]));
+    assert_conforms(
+        &Pi::new(),
+        Expect::new([Capability::Agent, Capability::RunStoppedHook, Capability::Describable]),
+    );
 }
 
 #[test]

@@ -1,0 +1,71 @@
+//! OpenCode in the sandbox, on keys of two vendors.
+
+use std::sync::Arc;
+
+use crate::agents::Agent;
+use crate::anthropic::Anthropic;
+use crate::google::{API, Google};
+use crate::machine::Machine;
+use crate::vendor::Double;
+
+const GEMINI: &[&str] = &["--grant", "gemini"];
+const ANTHROPIC: &[&str] = &["--grant", "anthropic"];
+
+fn opencode() -> Agent {
+    Agent::new("opencode", &["opencode-linux-x64/bin"])
+}
+
+/// Makes a machine whose person has granted keys of both.
+async fn machine() -> Machine {
+    let (google, anthropic) = (Arc::new(Google::new()), Arc::new(Anthropic::new()));
+    let doubles = [google.clone() as Arc<dyn Double>, anthropic.clone()];
+    let machine = Machine::with(doubles).await;
+    google.grant_key(&machine).await;
+    anthropic.grant(&machine).await;
+    machine
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and OpenCode; run cargo xtask e2e"]
+async fn each_key_answers_a_prompt_and_nothing_else_does() {
+    let machine = machine().await;
+    for (grants, host) in [(GEMINI, API), (ANTHROPIC, crate::anthropic::API)] {
+        let before = machine.vendor.asked("key");
+        let answered = opencode().run(&machine, grants, "--help me").await;
+        assert!(answered.text().contains("hello from the double"), "{answered}");
+        assert!(machine.vendor.asked("key") > before, "{:?}", machine.vendor.seen());
+        let strangers = machine.vendor.seen().into_iter().filter(|seen| seen.host == host);
+        let strangers: Vec<_> = strangers.filter(|seen| seen.account.is_none()).collect();
+        assert!(strangers.is_empty(), "nothing arrived without a credential: {strangers:?}");
+    }
+    let variables = ["GOOGLE_GENERATIVE_AI_API_KEY=made-up", "OPENCODE_DISABLE_MODELS_FETCH=1"];
+    let command = ["opencode", "run", "hello"];
+    let refused = opencode().stranger(&machine, API, &variables, &command).await;
+    assert!(refused.code != Some(0) && refused.says("API key not valid"), "{refused}");
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and OpenCode; run cargo xtask e2e"]
+async fn its_tools_and_servers_work_and_find_no_secret() {
+    let machine = machine().await;
+    let looked = opencode().look_around(&machine, GEMINI).await;
+    assert!(looked.contains("\"autoupdate\": false"), "the settings were read");
+    opencode().use_server(&machine, GEMINI).await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and OpenCode; run cargo xtask e2e"]
+async fn a_conversation_goes_on_in_the_next_run() {
+    let machine = machine().await;
+    opencode().converse(&machine, GEMINI, |machine| machine.vendor.bodies(API)).await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and OpenCode; run cargo xtask e2e"]
+async fn a_key_that_was_revoked_says_what_to_do() {
+    let machine = machine().await;
+    machine.vendor.revoke_all();
+    let refused = opencode().run(&machine, ANTHROPIC, "hello").await;
+    assert_ne!(refused.code, Some(0), "{refused}");
+    assert!(refused.says("moat grant anthropic"), "{refused}");
+}
