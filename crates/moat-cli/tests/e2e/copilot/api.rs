@@ -60,7 +60,7 @@ fn completed(asked: &Value) -> Reply {
     let of = |role: &'static str| messages.clone().filter(move |message| message["role"] == role);
     let said: Vec<_> = of("user").flat_map(|message| texts(&message["content"])).collect();
     let said: Vec<_> = said.iter().map(String::as_str).collect();
-    let result = of("tool").last().map(|message| message["content"].to_string());
+    let result = of("tool").next_back().map(|message| message["content"].to_string());
     let tools = asked["tools"].as_array().into_iter().flatten();
     let tools: Vec<_> = tools.filter_map(|tool| tool["function"]["name"].as_str()).collect();
     let (message, reason) = match Turn::next(&said, &tools, result.as_deref()) {
