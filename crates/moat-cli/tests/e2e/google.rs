@@ -140,9 +140,9 @@ fn generated(asked: &Value) -> Value {
     let wants_json = asked["generationConfig"]["responseMimeType"] == "application/json";
     let contents = asked["contents"].as_array().into_iter().flatten();
     let parts = contents.filter(|content| content["role"] == "user");
-    let parts = parts.flat_map(|content| content["parts"].as_array().into_iter().flatten());
+    let mut parts = parts.flat_map(|content| content["parts"].as_array().into_iter().flatten());
     let said: Vec<_> = parts.clone().filter_map(|part| part["text"].as_str()).collect();
-    let result = parts.filter(|part| part["functionResponse"].is_object()).next_back();
+    let result = parts.rfind(|part| part["functionResponse"].is_object());
     let result = result.map(|part| part["functionResponse"]["response"].to_string());
     let tools = asked["tools"].as_array().into_iter().flatten();
     let tools =
