@@ -12,12 +12,13 @@ use moat_provider_core::{
     RedirectListener, Secret, Terminal,
 };
 use moat_proxy::plane::{UpstreamProxy, UpstreamTls};
-use moat_store::{CredentialStore, FileStore, GoStore, KeyFile, KeyringEntry, Profile};
+use moat_store::{CredentialStore, FileStore, GoStore, KeyFile, KeyringEntry, Passphrase, Profile};
 use time::OffsetDateTime;
 
 use crate::app::plain_variable;
 use crate::args::Globals;
 use crate::error::{CliError, Code, Result};
+use crate::passphrase;
 use crate::system::{System, Upstream};
 
 /// The name of moat's directory in the person's home.
@@ -30,6 +31,8 @@ enum KeyPlace {
     Any,
     Keyring,
     File,
+    /// Behind a passphrase that the person knows.
+    Passphrase,
 }
 
 /// This machine.
@@ -51,11 +54,16 @@ impl Machine {
         }
         let home = self.home()?;
         let mut store = FileStore::builder(&home).profile(profile(globals)?);
-        if self.key_place()? != KeyPlace::File {
+        let place = self.key_place()?;
+        if matches!(place, KeyPlace::Any | KeyPlace::Keyring) {
             store = store.key_source(Arc::new(KeyringEntry::system()));
         }
-        if self.key_place()? != KeyPlace::Keyring {
+        if matches!(place, KeyPlace::Any | KeyPlace::File) {
             store = store.key_source(Arc::new(KeyFile::in_home(&home)));
+        }
+        if place == KeyPlace::Passphrase {
+            let ask = passphrase::asking(Arc::clone(&self.environment), self.terminal(), &home);
+            store = store.key_source(Arc::new(Passphrase::in_home(&home, ask)));
         }
         Ok(self.store.get_or_init(|| store.build()).clone())
     }
@@ -65,8 +73,9 @@ impl Machine {
             None => Ok(KeyPlace::Any),
             Some("keyring") => Ok(KeyPlace::Keyring),
             Some("file") => Ok(KeyPlace::File),
+            Some("passphrase") => Ok(KeyPlace::Passphrase),
             Some(other) => Err(CliError::usage(format!("there is no MOAT_KEY {other:?}"))
-                .with_hint("one of: keyring, file")),
+                .with_hint("one of: keyring, file, passphrase")),
         }
     }
 
@@ -235,7 +244,7 @@ impl System for Machine {
             None => self.person_home()?.join(DIRECTORY),
         };
         let mut store = GoStore::at(&directory);
-        if self.key_place()? != KeyPlace::File {
+        if matches!(self.key_place()?, KeyPlace::Any | KeyPlace::Keyring) {
             store = store.with_keyring();
         }
         let profile = profile(globals)?;

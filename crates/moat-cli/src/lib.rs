@@ -8,6 +8,7 @@ mod config;
 mod entry;
 mod error;
 mod output;
+mod passphrase;
 mod system;
 
 pub use crate::entry::main;

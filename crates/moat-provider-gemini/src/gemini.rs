@@ -8,16 +8,17 @@ use std::time::Duration;
 use moat_agent::{SessionId, SessionStore};
 use moat_provider_core::{
     AgentProvider, BoxFuture, ClientProgram, ContainerConfig, Credential, CredentialInfo,
-    CredentialKey, CredentialProvider, CredentialRecord, DescribableProvider, EnvVar, GrantContext,
-    GrantError, GrantOption, GrantRequest, HostContext, IssuingEndpoints, Launch, PrepareOpts,
-    Provider, ProviderName, ProxyConfigurer, RefreshableProvider, Refreshed, Result,
-    RevocableProvider, Revocation, RunContext, RunStoppedContext, RunStoppedHook,
+    CredentialKey, CredentialProvider, CredentialRecord, DescribableProvider, DiagnosableProvider,
+    Diagnosis, EnvVar, GrantContext, GrantError, GrantOption, GrantRequest, HostContext,
+    IssuingEndpoints, Launch, PrepareOpts, Provider, ProviderName, ProxyConfigurer,
+    RefreshableProvider, Refreshed, Result, RevocableProvider, Revocation, RunContext,
+    RunStoppedContext, RunStoppedHook,
 };
 
 use crate::agent::{HostSettings, Options, SESSION_ID};
 use crate::kind::NAME;
 use crate::oauth::OAuthClient;
-use crate::{agent, container, grant, issuing, refresh, revoke, rules, upgrade};
+use crate::{agent, container, diagnosis, grant, issuing, refresh, revoke, rules, upgrade};
 
 /// The provider of keys of the Gemini API and of Google logins, and of Gemini CLI as an agent.
 #[derive(Clone, Debug)]
@@ -98,6 +99,10 @@ impl Provider for Gemini {
     }
 
     fn as_run_stopped_hook(&self) -> Option<&dyn RunStoppedHook> {
+        Some(self)
+    }
+
+    fn as_diagnosable(&self) -> Option<&dyn DiagnosableProvider> {
         Some(self)
     }
 
@@ -226,6 +231,16 @@ impl RunStoppedHook for Gemini {
         let id = SessionId::kept(&run.state, SESSION_ID);
         let kept = id.map(|id| (SESSION_ID.to_owned(), id.to_string())).into_iter().collect();
         Box::pin(async move { Ok(kept) })
+    }
+}
+
+impl DiagnosableProvider for Gemini {
+    fn diagnose<'a>(
+        &'a self,
+        _: &'a GrantContext,
+        credentials: &'a [CredentialInfo],
+    ) -> BoxFuture<'a, Vec<Diagnosis>> {
+        Box::pin(async { diagnosis::diagnose(credentials) })
     }
 }
 

@@ -6,6 +6,7 @@ mod api;
 #[cfg(feature = "cli")]
 mod cli;
 mod container;
+mod diagnosis;
 mod gemini;
 mod grant;
 mod issuing;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::github::GitHub;
+use crate::github::{GitHub, canary, text};
 use crate::support::Moat;
 
 #[test]
@@ -189,4 +189,21 @@ fn why_says_what_is_missing() {
         .failed(1, &["there is no credential github", "moat grant github"]);
     moat.run(&["why", "api.github.com"]).failed(2, &["is no https URL"]);
     moat.run(&["why", "https://u@api.github.com/"]).failed(2, &["user information"]);
+}
+
+#[test]
+fn a_passphrase_opens_the_store_and_another_does_not() {
+    let github = GitHub::new();
+    let passphrase = canary();
+    let of = |moat: Moat| moat.env("MOAT_KEY", "passphrase");
+    let moat = of(github.person()).env("MOAT_PASSPHRASE", text(&passphrase));
+    let grant = ["grant", "github", "--token-stdin"];
+    moat.run_with(&grant, &github.text()).without(&passphrase).succeeded();
+    assert!(moat.files().contains(&"passphrase.json".to_owned()), "{:?}", moat.files());
+    let test = ["grant", "test", "github"];
+    moat.run(&test).succeeded();
+    let moat = moat.env("MOAT_PASSPHRASE", text(&canary()));
+    moat.run(&test).failed(1, &["the passphrase is wrong"]);
+    let moat = moat.env("MOAT_PASSPHRASE", "");
+    moat.run(&test).failed(1, &["there is no passphrase", "export MOAT_PASSPHRASE"]);
 }

@@ -31,6 +31,7 @@ fn the_provider_conforms() {
         Capability::Refreshable,
         Capability::Revocable,
         Capability::RunStoppedHook,
+        Capability::Diagnosable,
         Capability::Describable,
     ])
     // Google's prefixes tell the kinds apart where a grant would take the wrong one; what has none

@@ -137,7 +137,7 @@ impl KeySource for Passphrase {
     }
 
     fn describe(&self) -> String {
-        format!("a passphrase, with {}", self.path.display())
+        format!("the file {}, behind a passphrase", self.path.display())
     }
 
     fn load(&self) -> Result<KeyLookup> {
