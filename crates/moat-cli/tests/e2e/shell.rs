@@ -106,6 +106,7 @@ async fn ctrl_c_without_a_sandbox_is_for_the_command() {
 async fn on_a_terminal(machine: &Machine, script: &str, words: &[&str]) -> Output {
     let person = "
 import os, pty, sys, fcntl, termios, struct, select, signal, time
+signal.alarm(100) # Nothing hangs for ever.
 pid, fd = pty.fork()
 if pid == 0:
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 33, 101, 0, 0))
