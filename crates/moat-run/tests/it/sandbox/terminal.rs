@@ -55,7 +55,7 @@ expect(fd, '44 122'); print(end(pid))
 #[ignore = "needs bubblewrap; run cargo xtask e2e"]
 fn ctrl_c_interrupts_the_command_and_not_the_host() {
     let script = "
-pid, fd = start('bash', '-c', 'trap \"echo caught; exit 4\" INT; echo ready; sleep 60')
+pid, fd = start('bash', '-c', 'trap \"echo caught; exit 4\" INT; echo ready; while :; do sleep 0.05; done')
 expect(fd, 'ready'); os.write(fd, b'\\x03'); expect(fd, 'caught'); print(end(pid))
 ";
     assert_eq!(drive(script), "4\n");
