@@ -109,27 +109,27 @@ async fn another_user_finds_neither_token_nor_socket() {
         .spawn(std::process::Stdio::piped());
     let mut said = [0; 4];
     tokio::io::AsyncReadExt::read_exact(run.stdout.as_mut().unwrap(), &mut said).await.unwrap();
-    let runs = machine.moat_home().join("runs");
-    let sockets = format!(
-        "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'
-         ls -R {0} 2>&1; for socket in $(find {0} -name '*.sock' 2>/dev/null); do echo rea''ched; done",
-        runs.display()
-    );
-    let other = Program::new("setpriv").args([
-        "--reuid",
-        "65534",
-        "--regid",
-        "65534",
-        "--clear-groups",
-        "sh",
-        "-c",
-        &sockets,
-    ]);
-    let other = other.run().await;
-    machine.checked(&other);
-    assert!(!other.says("reached") && other.says("Permission denied"), "{other}");
+    // What others' processes show is not this run's alone: it is searched for the token only.
+    let processes = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; true";
+    let processes = other_user(&["sh", "-c", processes]).run().await;
+    machine.checked(&processes);
+    assert!(processes.says("echo here; read line"), "{processes}");
+    let runs = machine.moat_home().join("runs").into_os_string().into_string().unwrap();
+    let sockets = Program::new("find").args([&runs, "-name", "*.sock"]).run().await.text();
+    assert!(!sockets.is_empty(), "the run has a socket");
+    for path in [runs.as_str()].into_iter().chain(sockets.lines()) {
+        assert_eq!(Program::new("stat").arg(path).run().await.code, Some(0), "{path}");
+        let refused = other_user(&["stat", path]).run().await;
+        assert!(refused.code != Some(0) && refused.says("Permission denied"), "{refused}");
+    }
     drop(run.stdin.take());
     assert!(run.wait().await.unwrap().success() || run.wait().await.unwrap().code() == Some(1));
+}
+
+/// A program that is run by a user who owns nothing.
+fn other_user(words: &[&str]) -> Program {
+    let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    Program::new("setpriv").args(nobody).args(words)
 }
 
 /// In a network namespace that has nothing but loopback: whatever the proxy does, no packet leaves.
