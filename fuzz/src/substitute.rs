@@ -75,7 +75,8 @@ pub fn check(data: &[u8]) {
     let Some((before, body)) = request(data) else { return };
     let mut head = before.clone();
     let uri = before.uri.clone();
-    let place = Place::new(HOST, 443, uri.path());
+    let rules = SETUP.generation.at(HOST, 443);
+    let place = Place::new(&rules, uri.path());
     let now = OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap();
     let mut plan = match SETUP.generation.apply(&mut head, &place, now) {
         Verdict::Forward(plan) => plan,

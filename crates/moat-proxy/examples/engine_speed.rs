@@ -72,7 +72,8 @@ fn nanoseconds(
     apply: bool,
 ) -> Result<f64> {
     let head = head(host, headers)?;
-    let place = Place::new(host, 443, "/v1/messages");
+    let rules = generation.at(host, 443);
+    let place = Place::new(&rules, "/v1/messages");
     let now = OffsetDateTime::UNIX_EPOCH;
     let began = Instant::now();
     for _ in 0..ROUNDS {

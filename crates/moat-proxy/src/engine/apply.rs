@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use http::{Method, request};
 use moat_provider_core::{LocalAnswer, Target, TransformRule};
+use smallvec::SmallVec;
 use time::OffsetDateTime;
 
-use super::generation::Generation;
+use super::generation::{Generation, HostRules};
 use super::group::{self, Surroundings};
-use super::index::is_address;
 use super::not_used::NotUsed;
 use super::plan::{Plan, Verdict};
 use super::table::{Bucket, Filling, Issuing, Signing, Stated, Substituting, first};
@@ -19,17 +19,16 @@ use crate::{Reason, Refusal};
 /// the server and the request's own authority agree with (law L6).
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    host: &'a str,
-    port: u16,
+    host: &'a HostRules,
     path: &'a str,
     other_readings: &'a [&'a str],
 }
 
 impl<'a> Place<'a> {
-    /// Names host, port and canonical path, without the query.
+    /// Names a canonical path, without the query, at a host that the generation was asked about.
     #[must_use]
-    pub fn new(host: &'a str, port: u16, path: &'a str) -> Self {
-        Self { host, port, path, other_readings: &[] }
+    pub fn new(host: &'a HostRules, path: &'a str) -> Self {
+        Self { host, path, other_readings: &[] }
     }
 
     /// Adds other readings of the path: those that some server takes the same bytes for (law L8).
@@ -39,31 +38,14 @@ impl<'a> Place<'a> {
         self
     }
 
-    /// Returns the host.
-    #[must_use]
-    pub fn host(&self) -> &'a str {
-        self.host
-    }
-
-    /// Returns the port.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// Returns the canonical path.
-    #[must_use]
-    pub fn path(&self) -> &'a str {
-        self.path
-    }
-
     /// Whether a target covers a request here.
     ///
     /// # Errors
     ///
     /// [`Reason::PathAmbiguous`] when that depends on how the path is read.
     pub(super) fn is_in(&self, target: &Target, method: &Method) -> Result<bool, Reason> {
-        let fits = |path: &str| target.matches(self.host, self.port, method, path);
+        let (host, port) = (&*self.host.host, self.host.port);
+        let fits = |path: &str| target.matches(host, port, method, path);
         let fit = fits(self.path);
         if self.other_readings.iter().any(|path| fits(path) != fit) {
             return Err(Reason::PathAmbiguous);
@@ -72,30 +54,29 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Most requests fit one rule of a kind, or none.
+pub(super) type Few<T> = SmallVec<[T; 2]>;
+
 /// The rules that fit a request, of each kind.
 #[derive(Default)]
 pub(super) struct Matched<'a> {
     /// Everything that is stated for the host.
-    pub(super) buckets: Vec<&'a Bucket>,
+    pub(super) buckets: &'a [Arc<Bucket>],
     /// The canonical path.
     pub(super) path: &'a str,
-    pub(super) credentials: Vec<&'a Arc<Filling>>,
-    pub(super) substitutions: Vec<&'a Arc<Substituting>>,
-    pub(super) signers: Vec<&'a Arc<Signing>>,
-    pub(super) issuing: Vec<&'a Arc<Issuing>>,
-    answers: Vec<&'a Arc<Stated<LocalAnswer>>>,
-    transforms: Vec<&'a (usize, TransformRule)>,
+    pub(super) credentials: Few<&'a Arc<Filling>>,
+    pub(super) substitutions: Few<&'a Arc<Substituting>>,
+    pub(super) signers: Few<&'a Arc<Signing>>,
+    pub(super) issuing: Few<&'a Arc<Issuing>>,
+    answers: Few<&'a Arc<Stated<LocalAnswer>>>,
+    transforms: Few<&'a (usize, TransformRule)>,
 }
 
 impl<'a> Matched<'a> {
-    fn new(
-        generation: &'a Generation,
-        method: &Method,
-        place: &Place<'a>,
-    ) -> Result<Self, Refusal> {
-        let buckets = generation.buckets(place.host, place.port);
-        let mut matched = Self { path: place.path, ..Self::default() };
-        for bucket in &buckets {
+    fn new(method: &Method, place: &Place<'a>) -> Result<Self, Refusal> {
+        let buckets = &*place.host.buckets;
+        let mut matched = Self { buckets, path: place.path, ..Self::default() };
+        for bucket in buckets {
             keep(&mut matched.credentials, &bucket.credentials, |rule| {
                 place.is_in(rule.rule.target(), method)
             })?;
@@ -116,7 +97,6 @@ impl<'a> Matched<'a> {
             })?;
         }
         matched.transforms.sort_by_key(|(order, _)| *order);
-        matched.buckets = buckets;
         Ok(matched)
     }
 
@@ -142,7 +122,7 @@ impl<'a> Matched<'a> {
 
 /// Adds the rules that fit.
 fn keep<'a, T>(
-    kept: &mut Vec<&'a T>,
+    kept: &mut Few<&'a T>,
     rules: &'a [T],
     fits: impl Fn(&T) -> Result<bool, Reason>,
 ) -> Result<(), Reason> {
@@ -180,7 +160,7 @@ impl Generation {
         place: &Place<'_>,
         now: OffsetDateTime,
     ) -> Result<Verdict, Refusal> {
-        let matched = Matched::new(self, &request.method, place)?;
+        let matched = Matched::new(&request.method, place)?;
         let mut plan = Plan::default();
         plan.answer.begin(request, matched.transforms.iter().map(|(_, rule)| rule));
         hygiene::strip_hop_by_hop(&mut request.headers);
@@ -194,7 +174,7 @@ impl Generation {
         }
         let mut held = body::HeldBody::default();
         issuing::head(request, &matched.issuing, &mut held, &mut plan.answer)?;
-        if is_address(place.host) {
+        if place.host.is_address {
             plan.not_used = Some(NotUsed::Address);
         } else {
             plan.not_used = matched.why_none();

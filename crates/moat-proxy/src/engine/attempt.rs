@@ -4,7 +4,7 @@ use http::{HeaderName, request};
 use moat_provider_core::Slot;
 use percent_encoding::percent_decode_str;
 
-use super::carried::{Known, find_reading, is_too_short};
+use super::carried::{Known, find_reading};
 use super::pairs::pairs;
 
 /// How much of a request is looked at.
@@ -43,10 +43,9 @@ impl Attempt {
 
 /// Looks at the head of a request: whole values only, not text.
 pub(super) fn find(request: &request::Parts, known: &Known) -> Vec<Attempt> {
-    if known.has_none() {
-        return Vec::new();
-    }
-    let ours = |text: &str| find_reading(text, |text| known.is_ours(text).then(|| text.to_owned()));
+    let Some(shortest) = known.shortest() else { return Vec::new() };
+    let is_too_short = |value: &[u8]| value.len() < shortest;
+    let ours = |text: &str| find_reading(text, |text| known.own(text).map(str::to_owned));
     let headers = request.headers.iter().take(MOST_VALUES);
     let headers = headers.filter(|(_, value)| !is_too_short(value.as_bytes()));
     let headers = headers.filter_map(|(name, value)| {

@@ -21,8 +21,41 @@ const PLAUSIBLE: std::ops::RangeInclusive<usize> = 16..=8192;
 #[derive(Clone)]
 pub(super) struct Known {
     key: PlaceholderKey,
-    base: Arc<HashSet<Box<str>>>,
-    held: Arc<HashSet<Box<str>>>,
+    base: Arc<Texts>,
+    held: Arc<Texts>,
+}
+
+/// A set of placeholders. Few lengths occur, so that most texts are told apart by theirs.
+#[derive(Clone, Default)]
+struct Texts {
+    set: HashSet<Box<str>>,
+    lengths: Vec<usize>,
+}
+
+impl Texts {
+    fn get(&self, text: &str) -> Option<&str> {
+        if !self.lengths.contains(&text.len()) {
+            return None;
+        }
+        self.set.get(text).map(|known| &**known)
+    }
+}
+
+impl<'a> Extend<&'a Placeholder> for Texts {
+    fn extend<I: IntoIterator<Item = &'a Placeholder>>(&mut self, placeholders: I) {
+        self.set.extend(placeholders.into_iter().map(|placeholder| placeholder.as_str().into()));
+        self.lengths = self.set.iter().map(|text| text.len()).collect();
+        self.lengths.sort_unstable();
+        self.lengths.dedup();
+    }
+}
+
+impl<'a> FromIterator<&'a Placeholder> for Texts {
+    fn from_iter<I: IntoIterator<Item = &'a Placeholder>>(placeholders: I) -> Self {
+        let mut texts = Self::default();
+        texts.extend(placeholders);
+        texts
+    }
 }
 
 impl Known {
@@ -30,29 +63,28 @@ impl Known {
         key: PlaceholderKey,
         placeholders: impl Iterator<Item = &'a Placeholder>,
     ) -> Self {
-        Self { key, base: Arc::new(texts(placeholders)), held: Arc::default() }
+        Self { key, base: Arc::new(placeholders.collect()), held: Arc::default() }
     }
 
     /// Adds placeholders that providers made and no rule names.
     pub(super) fn add<'a>(&mut self, placeholders: impl Iterator<Item = &'a Placeholder>) {
-        let mut base = (*self.base).clone();
-        base.extend(texts(placeholders));
-        self.base = Arc::new(base);
+        Arc::make_mut(&mut self.base).extend(placeholders);
     }
 
     /// Returns the same with other held placeholders.
     pub(super) fn with_held<'a>(&self, held: impl Iterator<Item = &'a Placeholder>) -> Self {
-        Self { key: self.key.clone(), base: self.base.clone(), held: Arc::new(texts(held)) }
+        Self { key: self.key.clone(), base: self.base.clone(), held: Arc::new(held.collect()) }
     }
 
-    /// Whether this run has no placeholders.
-    pub(super) fn has_none(&self) -> bool {
-        self.base.is_empty() && self.held.is_empty()
+    /// Returns how short a value can be that carries a placeholder of this run; `None` when there
+    /// are no placeholders.
+    pub(super) fn shortest(&self) -> Option<usize> {
+        self.base.lengths.iter().chain(&self.held.lengths).min().copied()
     }
 
-    /// Whether a text is one of this run's placeholders.
-    pub(super) fn is_ours(&self, text: &str) -> bool {
-        PLAUSIBLE.contains(&text.len()) && (self.base.contains(text) || self.held.contains(text))
+    /// Returns a text if it is one of this run's placeholders.
+    pub(super) fn own(&self, text: &str) -> Option<&str> {
+        self.base.get(text).or_else(|| self.held.get(text))
     }
 
     /// Whether a text is a placeholder, and not one of this run's.
@@ -60,12 +92,8 @@ impl Known {
         PLAUSIBLE.contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_graphic())
             && self.key.recognizes(text)
-            && !self.is_ours(text)
+            && self.own(text).is_none()
     }
-}
-
-fn texts<'a>(placeholders: impl Iterator<Item = &'a Placeholder>) -> HashSet<Box<str>> {
-    placeholders.map(|placeholder| placeholder.as_str().into()).collect()
 }
 
 /// Calls back with each text that a value may mean as a placeholder, until an answer is given: the
@@ -100,7 +128,10 @@ pub(super) fn split_scheme(value: &str) -> Option<(&str, &str)> {
 
 /// Whether a text is a token (RFC 9110, section 5.6.2).
 pub(super) fn is_token(text: &str) -> bool {
-    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_tchar = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+    };
     !text.is_empty() && text.bytes().all(is_tchar)
 }
 
@@ -145,7 +176,7 @@ mod tests {
                 false => format!("{scheme} {space}{ours}{space}"),
             };
             let known = Known::new(key, std::iter::once(&ours));
-            let found = find_reading(&value, |text| known.is_ours(text).then_some(()));
+            let found = find_reading(&value, |text| known.own(text));
             let header = HeaderValue::from_str(&value).unwrap();
             prop_assert!(found.is_some() || !ours.is_carried_by(&header), "{}", value);
         }

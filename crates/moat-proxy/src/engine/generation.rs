@@ -14,6 +14,7 @@ use super::attempt::{self, Attempt};
 use super::carried::Known;
 use super::hold::HeldSecret;
 use super::hygiene;
+use super::index::is_address;
 use super::table::{Bucket, Sendable, Table, header_slots};
 use crate::Mode;
 
@@ -160,6 +161,20 @@ impl Generation {
         all
     }
 
+    /// Finds the rules that act on requests to a host. Of use for all requests to it that this
+    /// generation judges.
+    #[must_use]
+    pub fn at(&self, host: &str, port: u16) -> HostRules {
+        let mut buckets = Vec::new();
+        let _: Option<()> = self.find(host, port, |bucket| {
+            if bucket.acts() {
+                buckets.push(Arc::clone(bucket));
+            }
+            None
+        });
+        HostRules { host: host.into(), port, is_address: is_address(host), buckets }
+    }
+
     /// Iterates over every place that a rule names: where a strict run may go.
     pub fn granted_targets(&self) -> impl Iterator<Item = &Target> {
         self.rules.targets().iter().chain(self.held.targets())
@@ -185,8 +200,8 @@ impl Generation {
 
     /// Removes trailers that a server could take for credentials.
     pub fn clean_trailers(&self, host: &str, port: u16, trailers: &mut HeaderMap) {
-        let buckets = self.buckets(host, port);
-        let slots = header_slots(buckets.iter().flat_map(|bucket| &bucket.slots));
+        let rules = self.at(host, port);
+        let slots = header_slots(rules.buckets.iter().flat_map(|bucket| &bucket.slots));
         hygiene::strip_trailers(trailers, slots);
     }
 
@@ -200,25 +215,41 @@ impl Generation {
         &self.known
     }
 
-    /// Returns what is stated for the patterns that a host fits and acts on requests.
-    pub(super) fn buckets(&self, host: &str, port: u16) -> Vec<&Bucket> {
-        let mut buckets = Vec::new();
-        let _: Option<()> = self.find(host, port, |bucket| {
-            if bucket.acts() {
-                buckets.push(bucket);
-            }
-            None
-        });
-        buckets
-    }
-
     fn find<'a, R>(
         &'a self,
         host: &str,
         port: u16,
-        mut found: impl FnMut(&'a Bucket) -> Option<R>,
+        mut found: impl FnMut(&'a Arc<Bucket>) -> Option<R>,
     ) -> Option<R> {
         self.rules.find(host, port, &mut found).or_else(|| self.held.find(host, port, &mut found))
+    }
+}
+
+/// The rules of a generation that act on requests to one host.
+#[derive(Clone)]
+pub struct HostRules {
+    pub(super) host: Box<str>,
+    pub(super) port: u16,
+    /// Whether the host is an IP address instead of a name.
+    pub(super) is_address: bool,
+    /// What is stated for each pattern that the host fits.
+    pub(super) buckets: Vec<Arc<Bucket>>,
+}
+
+impl HostRules {
+    /// Whether no rule acts there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+}
+
+impl fmt::Debug for HostRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostRules")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
     }
 }
 

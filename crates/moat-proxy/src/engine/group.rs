@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::{HeaderName, request};
 use moat_provider_core::{ClientCredential, Fill, Position, Slot};
+use smallvec::{SmallVec, smallvec};
 
-use super::apply::Matched;
+use super::apply::{Few, Matched};
 use super::carried::{Known, find_reading};
 use super::not_used::NotUsed;
 use super::plan::{How, Plan, Used};
@@ -15,15 +16,15 @@ use crate::{Mode, Reason, Refusal};
 
 /// Rules of a request that share slots, directly or through others, or the name of a group.
 struct Group<'a> {
-    rules: Vec<&'a Arc<Filling>>,
-    slots: Vec<&'a Slot>,
+    rules: Few<&'a Arc<Filling>>,
+    slots: Few<&'a Slot>,
 }
 
 /// What one value in a slot is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Found {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found<'a> {
     /// A placeholder of this run.
-    Placeholder(String),
+    Placeholder(&'a str),
     /// A placeholder of another run.
     Stale,
     /// A signature that was made anew.
@@ -39,10 +40,10 @@ enum Decision<'a> {
 }
 
 /// What deciding needs to know.
-pub(super) struct Surroundings<'a> {
+pub(super) struct Surroundings<'a, 'm> {
     pub(super) known: &'a Known,
     pub(super) mode: Mode,
-    pub(super) matched: &'a Matched<'a>,
+    pub(super) matched: &'a Matched<'m>,
     /// The headers of the signature, when the request was signed.
     pub(super) signed: &'a [HeaderName],
 }
@@ -54,21 +55,25 @@ pub(super) struct Surroundings<'a> {
 /// A refusal.
 pub(super) fn apply(
     request: &mut request::Parts,
-    around: &Surroundings<'_>,
+    around: &Surroundings<'_, '_>,
     plan: &mut Plan,
-) -> Result<Vec<HeaderName>, Refusal> {
+) -> Result<Few<HeaderName>, Refusal> {
     let of_host = around.matched.buckets.iter().flat_map(|bucket| &bucket.slots);
     hygiene::remove_variants(&mut request.headers, header_slots(of_host));
     let groups = groups(&around.matched.credentials);
-    let mut used = Vec::new();
+    let mut used: Few<&Arc<Filling>> = Few::new();
     for group in &groups {
         let decision = group.decide(request, around).map_err(|reason| group.refusal(reason))?;
         match decision {
             Decision::Use(rule, how) => {
-                for slot in &group.slots {
+                let header = rule.rule.header();
+                // What is put in there replaces all that is there.
+                let is_filled =
+                    |slot: &&&Slot| matches!(slot, Slot::Header(name) if name == header);
+                for slot in group.slots.iter().filter(|slot| !is_filled(slot)) {
                     slots::clear(request, slot)?;
                 }
-                request.headers.insert(rule.rule.header().clone(), rule.value.clone());
+                request.headers.insert(header.clone(), rule.value.clone());
                 plan.used.push(Used::new(&rule.label, how));
                 used.push(rule);
             }
@@ -85,7 +90,7 @@ pub(super) fn apply(
 /// stale placeholder goes nowhere, and in a strict run neither does a credential of the client's.
 fn check_other_slots(
     request: &request::Parts,
-    around: &Surroundings<'_>,
+    around: &Surroundings<'_, '_>,
     is_done: impl Fn(&Slot) -> bool,
 ) -> Result<(), Refusal> {
     let check = |slot: &Slot| {
@@ -118,14 +123,13 @@ fn check_other_slots(
     Ok(())
 }
 
-fn groups<'a>(rules: &[&'a Arc<Filling>]) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
+fn groups<'a>(rules: &[&'a Arc<Filling>]) -> SmallVec<[Group<'a>; 1]> {
+    let mut groups: SmallVec<[Group<'a>; 1]> = SmallVec::new();
     for rule in rules {
-        let mut joined = Group { rules: vec![*rule], slots: rule.slots.iter().collect() };
-        // Most requests fit one rule.
+        let mut joined = Group { rules: smallvec![*rule], slots: rule.slots.iter().collect() };
         let (touching, apart) = groups.into_iter().partition(|group| group.touches(rule));
         groups = apart;
-        let touching: Vec<Group<'a>> = touching;
+        let touching: SmallVec<[Group<'a>; 1]> = touching;
         for group in touching {
             joined.rules.extend(group.rules);
             for slot in group.slots {
@@ -156,7 +160,7 @@ impl<'a> Group<'a> {
     fn decide(
         &self,
         request: &request::Parts,
-        around: &Surroundings<'_>,
+        around: &Surroundings<'_, '_>,
     ) -> Result<Decision<'a>, Reason> {
         let found = self.values(request, around)?;
         if found.contains(&Found::Stale) {
@@ -165,10 +169,10 @@ impl<'a> Group<'a> {
         if found.is_empty() {
             return Ok(self.fill());
         }
-        let placeholders: Vec<&str> = found
+        let placeholders: Few<&str> = found
             .iter()
             .filter_map(|found| match found {
-                Found::Placeholder(text) => Some(text.as_str()),
+                Found::Placeholder(text) => Some(*text),
                 _ => None,
             })
             .collect();
@@ -177,7 +181,7 @@ impl<'a> Group<'a> {
         {
             return Ok(Decision::Use(rule, How::Placeholder));
         }
-        if let [only] = found.as_slice() {
+        if let [only] = *found {
             return self.leave(only, around);
         }
         // Several, and no rule answers to all of them.
@@ -190,16 +194,16 @@ impl<'a> Group<'a> {
             return Err(Reason::MixedCredentials);
         }
         let own = found.contains(&Found::Own);
-        self.leave(if own { &Found::Own } else { &found[0] }, around)
+        self.leave(if own { Found::Own } else { found[0] }, around)
     }
 
     /// What stands in the slots, each once.
-    fn values(
+    fn values<'b>(
         &self,
         request: &request::Parts,
-        around: &Surroundings<'_>,
-    ) -> Result<Vec<Found>, Reason> {
-        let mut all: Vec<Found> = Vec::new();
+        around: &Surroundings<'b, '_>,
+    ) -> Result<Few<Found<'b>>, Reason> {
+        let mut all = Few::new();
         for slot in &self.slots {
             slots::for_each_value(request, slot, |value| {
                 classify(value, slot, around, |found| {
@@ -214,7 +218,7 @@ impl<'a> Group<'a> {
     }
 
     fn fill(&self) -> Decision<'a> {
-        let fillers: Vec<&'a Arc<Filling>> = self
+        let fillers: Few<&'a Arc<Filling>> = self
             .rules
             .iter()
             .copied()
@@ -228,7 +232,7 @@ impl<'a> Group<'a> {
 
     /// The rule that answers to all of some placeholders.
     fn asked_for(&self, placeholders: &[&str]) -> Option<&'a Arc<Filling>> {
-        let asked: Vec<&'a Arc<Filling>> = self
+        let asked: Few<&'a Arc<Filling>> = self
             .rules
             .iter()
             .copied()
@@ -241,7 +245,11 @@ impl<'a> Group<'a> {
         self.rules.iter().any(|rule| answers_to(rule, text))
     }
 
-    fn leave(&self, found: &Found, around: &Surroundings<'_>) -> Result<Decision<'a>, Reason> {
+    fn leave(
+        &self,
+        found: Found<'_>,
+        around: &Surroundings<'_, '_>,
+    ) -> Result<Decision<'a>, Reason> {
         match found {
             Found::Own => {
                 let passes = first(&self.rules).is_some_and(|rule| {
@@ -267,11 +275,11 @@ fn answers_to(rule: &Filling, text: &str) -> bool {
 }
 
 /// Calls back with what a value is: most are one thing, Basic credentials can be two.
-fn classify(
+fn classify<'a>(
     value: Option<&str>,
     slot: &Slot,
-    around: &Surroundings<'_>,
-    mut found: impl FnMut(Found),
+    around: &Surroundings<'a, '_>,
+    mut found: impl FnMut(Found<'a>),
 ) {
     if let Slot::Header(name) = slot
         && around.signed.contains(name)
@@ -280,8 +288,8 @@ fn classify(
     }
     let mut is_own = true;
     let _: Option<()> = find_reading(value.unwrap_or_default(), |text| {
-        if around.known.is_ours(text) {
-            found(Found::Placeholder(text.to_owned()));
+        if let Some(own) = around.known.own(text) {
+            found(Found::Placeholder(own));
             is_own = false;
         } else if around.known.is_foreign(text) {
             found(Found::Stale);

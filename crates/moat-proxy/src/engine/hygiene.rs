@@ -125,9 +125,10 @@ pub(super) fn remove_variants<'a>(
     headers: &mut HeaderMap,
     names: impl Iterator<Item = &'a HeaderName> + Clone,
 ) {
+    let is = |name: &HeaderName, other: &str| name.as_str() == other;
     remove_where(headers, |other| {
-        let is = |name: &HeaderName| name.as_str() == other;
-        names.clone().any(|name| same_name(other, name.as_str())) && !names.clone().any(is)
+        !names.clone().any(|name| is(name, other))
+            && names.clone().any(|name| same_name(other, name.as_str()))
     });
 }
 

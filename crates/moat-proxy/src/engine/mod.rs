@@ -44,7 +44,7 @@ mod table;
 pub use self::answer::{AnswerBody, AnswerPlan, Collect, Collected};
 pub use self::apply::Place;
 pub use self::attempt::Attempt;
-pub use self::generation::Generation;
+pub use self::generation::{Generation, HostRules};
 pub use self::hold::{FieldToHold, HeldSecret};
 pub use self::not_used::NotUsed;
 pub use self::plan::{BodyNeed, How, Plan, Used, Verdict};

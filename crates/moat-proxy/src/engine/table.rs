@@ -17,7 +17,7 @@ use super::secret_text;
 /// The rules of one generation, or those for the secrets that it holds.
 #[derive(Default)]
 pub(super) struct Table {
-    index: HostIndex<Bucket>,
+    index: HostIndex<Arc<Bucket>>,
     secrets: Vec<Sendable>,
     targets: Vec<Target>,
 }
@@ -30,7 +30,7 @@ pub(super) struct Sendable {
 }
 
 /// Everything that is stated for one host pattern, each kind in the order in which it was stated.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Bucket {
     pub(super) credentials: Vec<Arc<Filling>>,
     pub(super) substitutions: Vec<Arc<Substituting>>,
@@ -49,6 +49,7 @@ pub(super) struct Bucket {
 }
 
 /// Whether a bucket has nothing but `reach` statements.
+#[derive(Clone)]
 struct OnlyReach(bool);
 
 impl Default for OnlyReach {
@@ -150,7 +151,7 @@ impl Table {
         }
         for target in rules.reachable() {
             self.targets.push(target.clone());
-            self.index.entry(target.host_pattern()).targets.push(target.clone());
+            Arc::make_mut(self.index.entry(target.host_pattern())).targets.push(target.clone());
         }
     }
 
@@ -159,7 +160,7 @@ impl Table {
             endpoints.as_slice().iter().map(move |endpoint| (grant, endpoint))
         });
         for (order, (grant, endpoint)) in all.enumerate() {
-            let bucket = self.index.entry(endpoint.target().host_pattern());
+            let bucket = Arc::make_mut(self.index.entry(endpoint.target().host_pattern()));
             bucket.only_reach = OnlyReach(false);
             bucket.issuing.push(Arc::new(Issuing {
                 endpoint: endpoint.clone(),
@@ -172,7 +173,7 @@ impl Table {
 
     /// Returns the bucket of a rule's target, and notes the target.
     fn bucket(&mut self, target: &Target) -> &mut Bucket {
-        let bucket = self.index.entry(target.host_pattern());
+        let bucket = Arc::make_mut(self.index.entry(target.host_pattern()));
         bucket.only_reach = OnlyReach(false);
         if !bucket.targets.contains(target) {
             self.targets.push(target.clone());
@@ -186,7 +187,7 @@ impl Table {
         &'a self,
         host: &str,
         port: u16,
-        found: impl FnMut(&'a Bucket) -> Option<R>,
+        found: impl FnMut(&'a Arc<Bucket>) -> Option<R>,
     ) -> Option<R> {
         self.index.find(host, port, found)
     }

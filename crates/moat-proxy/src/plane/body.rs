@@ -41,7 +41,7 @@ enum Source {
     Full(Option<Bytes>),
     Incoming(Incoming),
     /// What was read ahead, and the rest.
-    Prefixed(VecDeque<Bytes>, Incoming),
+    Prefixed(Box<(VecDeque<Bytes>, Incoming)>),
 }
 
 /// What most bodies do without.
@@ -75,7 +75,7 @@ impl Body {
     }
 
     pub(crate) fn prefixed(ahead: VecDeque<Bytes>, rest: Incoming) -> Self {
-        Self::from_source(Source::Prefixed(ahead, rest))
+        Self::from_source(Source::Prefixed(Box::new((ahead, rest))))
     }
 
     fn from_source(source: Source) -> Self {
@@ -310,9 +310,9 @@ impl Source {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Incoming(incoming) => Pin::new(incoming).poll_frame(cx),
-            Self::Prefixed(ahead, rest) => match ahead.pop_front() {
+            Self::Prefixed(parts) => match parts.0.pop_front() {
                 Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                None => Pin::new(rest).poll_frame(cx),
+                None => Pin::new(&mut parts.1).poll_frame(cx),
             },
         }
     }
@@ -322,7 +322,7 @@ impl Source {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_none(),
             Self::Incoming(incoming) => incoming.is_end_stream(),
-            Self::Prefixed(ahead, rest) => ahead.is_empty() && rest.is_end_stream(),
+            Self::Prefixed(parts) => parts.0.is_empty() && parts.1.is_end_stream(),
         }
     }
 

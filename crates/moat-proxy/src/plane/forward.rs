@@ -25,7 +25,7 @@ use crate::plane::seam::{
 };
 use crate::plane::tunnel;
 use crate::plane::upgrade::{self, Over, Requested};
-use crate::plane::upstream::{Lease, Offer, Protocol, SendError};
+use crate::plane::upstream::{Lease, Offer, Protocol};
 use crate::plane::verdict;
 use crate::{Reason, Refusal};
 
@@ -286,9 +286,11 @@ impl Trip<'_> {
             let again = attempt < RETRIES && lease.is_reused();
             let copy = (again && replayable).then(|| copy_of(&request));
             self.adapt(&mut request, destination, lease.protocol());
-            match self.head_of(lease.send(request)).await? {
-                Ok(response) => return Ok((response, lease)),
-                Err(failed) => {
+            let limit = self.lane.run.shared.limits.first_byte;
+            match lease.send(request, limit, || self.exchange.up()).await {
+                Some(Ok(response)) => return Ok((response, lease)),
+                None => return Err(Refusal::new(Reason::UpstreamTimeout).into()),
+                Some(Err(failed)) => {
                     let retry = if again { failed.unsent.or(copy) } else { None };
                     request = retry.ok_or_else(|| lost(&failed.error))?;
                 }
@@ -307,32 +309,14 @@ impl Trip<'_> {
         let pool = &self.lane.run.pool;
         let fresh = offer == Offer::Http1 || attempt == RETRIES;
         let handler = Arc::clone(&self.lane.run.handler());
-        if !fresh && let Some(lease) = pool.ready(&handler, destination, identity) {
+        let slot = self.lane.slot(&handler, destination, identity);
+        if !fresh && let Some(lease) = slot.ready() {
             return Ok(lease);
         }
         if fresh {
-            return Box::pin(pool.acquire_fresh(&handler, destination, identity, offer)).await;
+            return Box::pin(pool.acquire_fresh(&handler, destination, &slot, offer)).await;
         }
-        Box::pin(pool.acquire(&handler, destination, identity)).await
-    }
-
-    /// Waits for the head of the answer; the wait begins anew while the request uploads.
-    async fn head_of(
-        &self,
-        sent: impl Future<Output = Result<Response<Incoming>, SendError>>,
-    ) -> Result<Result<Response<Incoming>, SendError>, Refusal> {
-        let limit = self.lane.run.shared.limits.first_byte;
-        let mut sent = std::pin::pin!(sent);
-        loop {
-            let before = self.exchange.up();
-            match tokio::time::timeout(limit, &mut sent).await {
-                Ok(answered) => return Ok(answered),
-                Err(_) if self.exchange.up() != before => {}
-                Err(_) => {
-                    return Err(Refusal::new(Reason::UpstreamTimeout));
-                }
-            }
-        }
+        Box::pin(pool.acquire(&handler, destination, &slot)).await
     }
 
     /// Gives a request the form that the connection's protocol has for it.

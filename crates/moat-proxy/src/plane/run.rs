@@ -132,7 +132,7 @@ impl RunRegistration {
             Some(authority) => Arc::new(shared.leaves_of(authority)),
             None => Arc::clone(&shared.leaves),
         };
-        let pool = Pool::new(Arc::clone(&shared.upstream), tasks.clone(), stop.clone());
+        let pool = Pool::new(Arc::clone(&shared.upstream), tasks.clone());
         let run = Run {
             id: self.id,
             shared: Arc::clone(shared),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use moat_provider_core::{CredentialKey, Target};
 use quick_cache::sync::Cache;
 
-use crate::engine::Generation;
+use crate::engine::{Generation, HostRules};
 use crate::scrub::{Scrubber, public_prefix_len};
 use crate::{Authority, Reason, Refusal};
 
@@ -29,6 +29,8 @@ pub(super) struct HostFacts {
     pub(super) grants: Vec<CredentialKey>,
     /// Where a strict run may go there.
     pub(super) targets: Vec<Target>,
+    /// The rules that act there.
+    pub(super) rules: HostRules,
     /// What looks for the secrets that may be sent to it, if there are any.
     pub(super) scrubber: Option<Scrubber>,
 }
@@ -68,6 +70,7 @@ impl Snapshot {
         let scrubber = builder.build().map_err(|_| Reason::UnfitSecret)?;
         Ok(HostFacts {
             grants: grants.into_iter().collect(),
+            rules: self.generation.at(&host, port),
             covered: self.generation.covers(&host, port),
             targets: self.generation.targets_at(&host, port).into_iter().cloned().collect(),
             scrubber: Some(scrubber).filter(|scrubber| !scrubber.is_empty()),

@@ -152,9 +152,8 @@ impl State {
             return Ok(Verdict { action: Action::Defer(defer), note: Note::default() });
         }
 
-        let host = authority.host().as_text();
         let readings: Vec<&str> = path.readings().skip(1).collect();
-        let spot = Place::new(&host, authority.port(), path.canonical()).or_read_as(&readings);
+        let spot = Place::new(&facts.rules, path.canonical()).or_read_as(&readings);
         let plan = match snapshot.generation().apply(head, &spot, self.clock.now()) {
             engine::Verdict::Forward(plan) => *plan,
             engine::Verdict::Answer(local) => {

@@ -174,7 +174,8 @@ pub(crate) fn apply_read_as(
 ) -> Verdict {
     let uri = head.uri.clone();
     let port = uri.port_u16().unwrap_or(443);
-    let place = Place::new(uri.host().unwrap(), port, uri.path()).or_read_as(others);
+    let rules = generation.at(uri.host().unwrap(), port);
+    let place = Place::new(&rules, uri.path()).or_read_as(others);
     generation.apply(head, &place, now())
 }
 

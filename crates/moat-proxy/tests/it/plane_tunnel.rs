@@ -269,6 +269,43 @@ async fn a_swap_is_seen_by_the_next_request_of_an_open_tunnel() {
 }
 
 #[tokio::test]
+async fn a_connection_in_use_while_rules_are_swapped_is_not_used_again() {
+    for version in Http::BOTH {
+        let world = World::new(Rules::default()).await;
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let wait = Arc::clone(&gate);
+        let alpn = [version.alpn()];
+        let origin = Origin::tls(&world.origins, &world.net, "a.test", &alpn, move |_| {
+            let wait = Arc::clone(&wait);
+            async move {
+                wait.acquire().await.unwrap().forget();
+                text("x")
+            }
+        })
+        .await;
+        let mut sender = world.client("a.test", version).await;
+        let first = tokio::spawn(async move {
+            let answer = sender.get("/").await;
+            (answer, sender)
+        });
+        soon(async {
+            while origin.requests() < 1 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        world.run.swap(Arc::new(Rules::default()));
+        gate.add_permits(3);
+        let (answer, mut sender) = soon(first).await.unwrap();
+        assert_eq!(answer.body(), "x");
+        for _ in 0..2 {
+            assert_eq!(sender.get("/").await.body(), "x");
+        }
+        assert_eq!((origin.connections(), origin.requests()), (2, 3), "{version:?}");
+    }
+}
+
+#[tokio::test]
 async fn two_runs_share_neither_rules_nor_connections() {
     let world = World::new(Rules::default()).await;
     let origin =

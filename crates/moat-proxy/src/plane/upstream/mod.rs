@@ -2,6 +2,7 @@
 
 mod corporate;
 mod dial;
+mod lease;
 mod pool;
 mod tls;
 
@@ -15,7 +16,8 @@ use tokio_util::either::Either;
 
 pub use self::corporate::UpstreamProxy;
 pub use self::dial::{ConnectTo, Dialer, Resolver, SystemResolver, TcpDialer};
-pub(crate) use self::pool::{Lease, Pool, SendError};
+pub(crate) use self::lease::Lease;
+pub(crate) use self::pool::{Pool, Slot};
 pub(crate) use self::tls::Tls;
 pub use self::tls::{ClientCertificate, UpstreamTls};
 use crate::plane::destination::{Destination, Scheme};

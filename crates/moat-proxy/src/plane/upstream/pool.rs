@@ -5,14 +5,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::Response;
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
-use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
+use super::lease::{Http1, Lease, StreamPermit};
 use super::{Offer, Protocol, Stream, Upstream};
 use crate::plane::body::Body;
 use crate::plane::destination::{Destination, Scheme};
@@ -25,40 +23,39 @@ use crate::{Authority, Reason, Refusal};
 /// Streams on one HTTP/2 connection before another is opened, whatever the host allows.
 const STREAMS: usize = 100;
 
-/// The request that goes to a host.
-pub(crate) type Request = http::Request<Body>;
-
 /// The connections of one run. Requests share one only if authority, scheme, credential identity and
 /// handler are the same; roots and client certificate follow from the authority.
 pub(crate) struct Pool {
     upstream: Arc<Upstream>,
-    slots: Mutex<HashMap<Key, Slot>>,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
     tasks: Tasks,
-    stop: CancellationToken,
     reaping: AtomicBool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+struct Key {
     authority: Authority,
     scheme: Scheme,
     identity: u64,
     turn: u64,
 }
 
-impl Key {
-    fn new(handler: &InForce, destination: &Destination, identity: u64) -> Self {
-        let (authority, scheme) = (destination.authority.clone(), destination.scheme);
-        Self { authority, scheme, identity, turn: handler.turn }
-    }
+/// The connections that requests may share.
+pub(crate) struct Slot {
+    identity: u64,
+    turn: u64,
+    limits: Arc<Limits>,
+    /// Whether the pool has let go of it. Changes while the connections are locked.
+    closed: AtomicBool,
+    connections: Mutex<Connections>,
 }
 
 #[derive(Default)]
-struct Slot {
+struct Connections {
     /// What the host spoke last: to one with HTTP/2, requests wait for a connection in the making.
     protocol: Option<Protocol>,
     dialing: Option<Arc<Dialing>>,
-    http1: VecDeque<(http1::SendRequest<Body>, Instant)>,
+    http1: VecDeque<(Http1, Instant)>,
     http2: Vec<Shared>,
 }
 
@@ -84,22 +81,28 @@ enum Found {
 }
 
 impl Pool {
-    pub(crate) fn new(upstream: Arc<Upstream>, tasks: Tasks, stop: CancellationToken) -> Arc<Self> {
+    pub(crate) fn new(upstream: Arc<Upstream>, tasks: Tasks) -> Arc<Self> {
         let slots = Mutex::default();
-        Arc::new(Self { upstream, slots, tasks, stop, reaping: AtomicBool::new(false) })
+        Arc::new(Self { upstream, slots, tasks, reaping: AtomicBool::new(false) })
     }
 
-    /// Returns a connection that is open already and on which a request can be sent now.
-    pub(crate) fn ready(
-        self: &Arc<Self>,
+    /// Returns where the connections are kept that requests share which are judged alike. Of use
+    /// for all of them, until [`Slot::serves`] says otherwise.
+    pub(crate) fn slot(
+        &self,
         handler: &InForce,
         destination: &Destination,
         identity: u64,
-    ) -> Option<Lease> {
-        let key = Key::new(handler, destination, identity);
+    ) -> Arc<Slot> {
+        let (authority, scheme) = (destination.authority.clone(), destination.scheme);
+        let turn = handler.turn;
+        let new = || {
+            let (closed, connections) = (AtomicBool::new(false), Mutex::default());
+            let limits = Arc::clone(&self.upstream.limits);
+            Arc::new(Slot { identity, turn, limits, closed, connections })
+        };
         let mut slots = self.lock();
-        let slot = slots.get_mut(&key)?;
-        slot.ready(&self.upstream.limits, self, &key)
+        Arc::clone(slots.entry(Key { authority, scheme, identity, turn }).or_insert_with(new))
     }
 
     /// Returns a connection on which a request can be sent, and opens one if there is none.
@@ -107,19 +110,18 @@ impl Pool {
         self: &Arc<Self>,
         handler: &InForce,
         destination: &Destination,
-        identity: u64,
+        slot: &Arc<Slot>,
     ) -> Result<Lease, Refusal> {
-        let key = Key::new(handler, destination, identity);
         let mut alone = false;
         loop {
-            match self.find(&key, alone) {
+            match slot.find(alone) {
                 Found::Ready(lease) => return Ok(lease),
                 Found::Wait(dialing) => {
                     dialing.done.cancelled().await;
                     // Whoever waited for one that failed does not wait for the next.
                     alone = dialing.failed.load(Ordering::Acquire);
                 }
-                Found::Dial(guard) => return self.dial(handler, destination, key, guard).await,
+                Found::Dial(guard) => return self.dial(handler, destination, slot, guard).await,
             }
         }
     }
@@ -129,42 +131,21 @@ impl Pool {
         self: &Arc<Self>,
         handler: &InForce,
         destination: &Destination,
-        identity: u64,
+        slot: &Arc<Slot>,
         offer: Offer,
     ) -> Result<Lease, Refusal> {
-        let key = Key::new(handler, destination, identity);
         let (stream, protocol) = self.upstream.connect(&**handler, destination, offer).await?;
-        self.open(key, stream, protocol, offer).await
-    }
-
-    fn find(self: &Arc<Self>, key: &Key, alone: bool) -> Found {
-        let limits = &*self.upstream.limits;
-        let mut slots = self.lock();
-        let slot = slots.entry(key.clone()).or_default();
-        if let Some(lease) = slot.ready(limits, self, key) {
-            return Found::Ready(lease);
-        }
-        if alone || slot.protocol == Some(Protocol::Http1) {
-            return Found::Dial(None);
-        }
-        if let Some(dialing) = &slot.dialing {
-            return Found::Wait(Arc::clone(dialing));
-        }
-        let dialing =
-            Arc::new(Dialing { done: CancellationToken::new(), failed: AtomicBool::new(true) });
-        slot.dialing = Some(Arc::clone(&dialing));
-        Found::Dial(Some(DialGuard { pool: Arc::clone(self), key: key.clone(), dialing }))
+        self.open(slot, stream, protocol, offer).await
     }
 
     async fn dial(
         self: &Arc<Self>,
         handler: &InForce,
         destination: &Destination,
-        key: Key,
+        slot: &Arc<Slot>,
         guard: Option<DialGuard>,
     ) -> Result<Lease, Refusal> {
-        let (stream, protocol) = self.upstream.connect(&**handler, destination, Offer::Any).await?;
-        let lease = self.open(key, stream, protocol, Offer::Any).await?;
+        let lease = self.acquire_fresh(handler, destination, slot, Offer::Any).await?;
         if let Some(guard) = &guard {
             guard.dialing.failed.store(false, Ordering::Release);
         }
@@ -174,7 +155,7 @@ impl Pool {
     /// Begins HTTP on a stream.
     async fn open(
         self: &Arc<Self>,
-        key: Key,
+        slot: &Arc<Slot>,
         stream: Stream,
         protocol: Protocol,
         offer: Offer,
@@ -191,7 +172,7 @@ impl Pool {
                 latest.store(connection.current_max_send_streams(), Ordering::Relaxed);
                 polled
             }));
-            return Ok(self.share(key, sender, allowed));
+            return Ok(slot.share(sender, allowed));
         }
         let head_bytes = self.upstream.limits.head_bytes;
         let io = TokioIo::new(stream);
@@ -202,13 +183,14 @@ impl Pool {
             .handshake(io)
             .await
             .map_err(failed)?;
+        let http1 = Http1::new(sender);
         if offer == Offer::Http1 {
             self.spawn(connection.with_upgrades());
-            return Ok(Lease::Http1 { sender, home: None, reused: false });
+            return Ok(Lease::fresh_http1(http1, None));
         }
         self.spawn(connection);
-        self.lock().entry(key.clone()).or_default().protocol = Some(Protocol::Http1);
-        Ok(Lease::Http1 { sender, home: Some((Arc::clone(self), key)), reused: false })
+        slot.lock().protocol = Some(Protocol::Http1);
+        Ok(Lease::fresh_http1(http1, Some(Arc::clone(slot))))
     }
 
     fn http2_builder(&self) -> http2::Builder<TokioExecutor> {
@@ -224,26 +206,6 @@ impl Pool {
         builder
     }
 
-    fn share(
-        &self,
-        key: Key,
-        sender: http2::SendRequest<Body>,
-        allowed: Arc<AtomicUsize>,
-    ) -> Lease {
-        let streams = Arc::new(AtomicUsize::new(1));
-        let shared = Shared {
-            sender: sender.clone(),
-            streams: Arc::clone(&streams),
-            allowed,
-            used: Instant::now(),
-        };
-        let mut slots = self.lock();
-        let slot = slots.entry(key).or_default();
-        slot.protocol = Some(Protocol::Http2);
-        slot.http2.push(shared);
-        Lease::Http2 { sender, _stream: StreamPermit(streams), reused: false }
-    }
-
     /// Drives a connection until it ends or the run does.
     fn spawn<C>(&self, connection: C)
     where
@@ -254,18 +216,6 @@ impl Pool {
                 tracing::debug!(%error, "a connection to a host ended");
             }
         });
-    }
-
-    fn put(&self, key: &Key, sender: http1::SendRequest<Body>) {
-        if self.stop.is_cancelled() {
-            return;
-        }
-        let mut slots = self.lock();
-        let slot = slots.entry(key.clone()).or_default();
-        slot.http1.push_back((sender, Instant::now()));
-        if slot.http1.len() > self.upstream.limits.pool_idle_per_host {
-            slot.http1.pop_front();
-        }
     }
 
     fn start_reaping(self: &Arc<Self>) {
@@ -284,30 +234,107 @@ impl Pool {
     }
 
     fn reap(&self) {
-        let limits = &self.upstream.limits;
         let now = Instant::now();
-        self.lock().retain(|_, slot| {
-            slot.http1.retain(|(sender, since)| {
-                !sender.is_closed() && since.elapsed() < limits.pool_idle
-            });
-            slot.http2.retain_mut(|shared| shared.is_usable(limits, now));
-            slot.dialing.is_some() || !slot.http1.is_empty() || !slot.http2.is_empty()
-        });
+        // A slot that somebody knows is found there by its connections when they come back.
+        self.lock().retain(|_, slot| slot.reap(now) || Arc::strong_count(slot) > 1);
     }
 
-    /// Forgets every connection.
+    /// Forgets every connection, those that are in use too once they come back.
     pub(crate) fn clear(&self) {
-        self.lock().clear();
+        self.lock().drain().for_each(|(_, slot)| slot.close());
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Slot {
-    fn ready(&mut self, limits: &Limits, pool: &Arc<Pool>, key: &Key) -> Option<Lease> {
-        self.http2(limits).or_else(|| self.http1(limits, pool, key))
+    /// Whether this is still where the connections are for a handler and an identity, of the
+    /// destination that it was made for.
+    pub(crate) fn serves(&self, handler: &InForce, identity: u64) -> bool {
+        self.turn == handler.turn
+            && self.identity == identity
+            && !self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Returns a connection that is open already and on which a request can be sent now.
+    pub(crate) fn ready(self: &Arc<Self>) -> Option<Lease> {
+        self.lock().ready(self)
+    }
+
+    fn find(self: &Arc<Self>, alone: bool) -> Found {
+        let mut connections = self.lock();
+        if let Some(lease) = connections.ready(self) {
+            return Found::Ready(lease);
+        }
+        if alone || connections.protocol == Some(Protocol::Http1) {
+            return Found::Dial(None);
+        }
+        if let Some(dialing) = &connections.dialing {
+            return Found::Wait(Arc::clone(dialing));
+        }
+        let dialing =
+            Arc::new(Dialing { done: CancellationToken::new(), failed: AtomicBool::new(true) });
+        connections.dialing = Some(Arc::clone(&dialing));
+        Found::Dial(Some(DialGuard { slot: Arc::clone(self), dialing }))
+    }
+
+    fn share(&self, sender: http2::SendRequest<Body>, allowed: Arc<AtomicUsize>) -> Lease {
+        let streams = Arc::new(AtomicUsize::new(1));
+        let shared = Shared {
+            sender: sender.clone(),
+            streams: Arc::clone(&streams),
+            allowed,
+            used: Instant::now(),
+        };
+        let mut connections = self.lock();
+        connections.protocol = Some(Protocol::Http2);
+        if !self.closed.load(Ordering::Relaxed) {
+            connections.http2.push(shared);
+        }
+        Lease::http2(sender, StreamPermit::of_opened(&streams), false)
+    }
+
+    /// Keeps a connection for the next request.
+    pub(super) fn put(&self, connection: Http1) {
+        let mut connections = self.lock();
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        connections.http1.push_back((connection, Instant::now()));
+        if connections.http1.len() > self.limits.pool_idle_per_host {
+            connections.http1.pop_front();
+        }
+    }
+
+    /// Closes what has been idle for too long; whether anything is left.
+    fn reap(&self, now: Instant) -> bool {
+        let mut connections = self.lock();
+        connections.http1.retain(|(http1, since)| {
+            !http1.sender.is_closed() && now - *since < self.limits.pool_idle
+        });
+        connections.http2.retain_mut(|shared| shared.is_usable(&self.limits, now));
+        connections.dialing.is_some()
+            || !connections.http1.is_empty()
+            || !connections.http2.is_empty()
+    }
+
+    fn close(&self) {
+        let mut connections = self.lock();
+        self.closed.store(true, Ordering::Relaxed);
+        connections.http1.clear();
+        connections.http2.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connections {
+    fn ready(&mut self, slot: &Arc<Slot>) -> Option<Lease> {
+        self.http2(&slot.limits).or_else(|| self.http1(slot))
     }
 
     fn http2(&mut self, limits: &Limits) -> Option<Lease> {
@@ -322,17 +349,14 @@ impl Slot {
             return None;
         }
         shared.used = now;
-        shared.streams.fetch_add(1, Ordering::Relaxed);
-        let _stream = StreamPermit(Arc::clone(&shared.streams));
-        Some(Lease::Http2 { sender: shared.sender.clone(), _stream, reused: true })
+        Some(Lease::http2(shared.sender.clone(), StreamPermit::open(&shared.streams), true))
     }
 
-    fn http1(&mut self, limits: &Limits, pool: &Arc<Pool>, key: &Key) -> Option<Lease> {
+    fn http1(&mut self, slot: &Arc<Slot>) -> Option<Lease> {
         // The last one in is the least likely to have been closed by the host.
-        while let Some((sender, since)) = self.http1.pop_back() {
-            if sender.is_ready() && since.elapsed() < limits.pool_idle {
-                let home = Some((Arc::clone(pool), key.clone()));
-                return Some(Lease::Http1 { sender, home, reused: true });
+        while let Some((http1, since)) = self.http1.pop_back() {
+            if http1.sender.is_ready() && since.elapsed() < slot.limits.pool_idle {
+                return Some(Lease::idle_http1(http1, Arc::clone(slot)));
             }
         }
         None
@@ -358,93 +382,25 @@ impl Shared {
 
 /// Wakes those who wait, also when the one who dials is dropped.
 struct DialGuard {
-    pool: Arc<Pool>,
-    key: Key,
+    slot: Arc<Slot>,
     dialing: Arc<Dialing>,
 }
 
 impl Drop for DialGuard {
     fn drop(&mut self) {
-        if let Some(slot) = self.pool.lock().get_mut(&self.key) {
-            slot.dialing = None;
-        }
+        self.slot.lock().dialing = None;
         self.dialing.done.cancel();
-    }
-}
-
-/// The right to send one request on a connection.
-pub(crate) enum Lease {
-    Http1 { sender: http1::SendRequest<Body>, home: Option<(Arc<Pool>, Key)>, reused: bool },
-    Http2 { sender: http2::SendRequest<Body>, _stream: StreamPermit, reused: bool },
-}
-
-/// Counts as an open stream until it is dropped.
-pub(crate) struct StreamPermit(Arc<AtomicUsize>);
-
-impl Drop for StreamPermit {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A request without an answer.
-pub(crate) struct SendError {
-    pub(crate) error: hyper::Error,
-    /// The request, when nothing of it was sent.
-    pub(crate) unsent: Option<Request>,
-}
-
-impl Lease {
-    pub(crate) fn protocol(&self) -> Protocol {
-        match self {
-            Self::Http1 { .. } => Protocol::Http1,
-            Self::Http2 { .. } => Protocol::Http2,
-        }
-    }
-
-    /// Whether the connection has carried a request before, so that the host may just have closed
-    /// it.
-    pub(crate) fn is_reused(&self) -> bool {
-        match self {
-            Self::Http1 { reused, .. } | Self::Http2 { reused, .. } => *reused,
-        }
-    }
-
-    /// Hands a request over at once; what is returned waits for the head of the answer.
-    pub(crate) fn send(
-        &mut self,
-        request: Request,
-    ) -> impl Future<Output = Result<Response<Incoming>, SendError>> + use<> {
-        let sent = match self {
-            Self::Http1 { sender, .. } => Either::Left(sender.try_send_request(request)),
-            Self::Http2 { sender, .. } => Either::Right(sender.try_send_request(request)),
-        };
-        async move {
-            sent.await.map_err(|mut error: TrySendError<Request>| {
-                let unsent = error.take_message();
-                SendError { error: error.into_error(), unsent }
-            })
-        }
-    }
-
-    /// Gives the connection back, after the last byte of an answer.
-    pub(crate) fn release(self) {
-        let Self::Http1 { mut sender, home: Some((pool, key)), .. } = self else { return };
-        if sender.is_ready() {
-            pool.put(&key, sender);
-            return;
-        }
-        // The connection has yet to see that the exchange is over, or a request still uploads.
-        tokio::spawn(async move {
-            if sender.ready().await.is_ok() {
-                pool.put(&key, sender);
-            }
-        });
     }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
     }
 }
