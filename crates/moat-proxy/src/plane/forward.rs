@@ -20,8 +20,8 @@ use crate::plane::lane::{Lane, answer};
 use crate::plane::record::{Direction, Exchange, Sink};
 use crate::plane::run::Run;
 use crate::plane::seam::{
-    Action, AnswerBody, FinishRequest, ForwardPlan, Note, Overlong, RequestBody, RequestPlace,
-    Respond, Upgrade,
+    Action, AnswerBody, FinishRequest, FinishedRequest, ForwardPlan, Note, Overlong, RequestBody,
+    RequestPlace, Respond, Upgrade,
 };
 use crate::plane::tunnel;
 use crate::plane::upgrade::{self, Over, Requested};
@@ -259,7 +259,8 @@ impl Trip<'_> {
         match collect(body, limit).await {
             Ok(Collected::Whole(bytes)) => {
                 self.exchange.sample(Direction::Up, &bytes);
-                let bytes = finish(bytes, head)?;
+                let FinishedRequest { body: bytes, note: more } = finish(bytes, head)?;
+                note(self.exchange, more);
                 head.headers.remove(EXPECT);
                 set_length(&mut head.headers, &bytes);
                 self.exchange.count(Direction::Up, bytes.len());

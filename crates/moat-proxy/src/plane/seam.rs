@@ -195,7 +195,22 @@ pub enum RequestBody {
 
 /// Makes the body to send from a whole body.
 pub type FinishRequest =
-    Box<dyn FnOnce(Bytes, &mut request::Parts) -> Result<Bytes, Refusal> + Send>;
+    Box<dyn FnOnce(Bytes, &mut request::Parts) -> Result<FinishedRequest, Refusal> + Send>;
+
+/// A body that was made from a whole one.
+#[derive(Clone, Debug)]
+pub struct FinishedRequest {
+    /// What is sent.
+    pub body: Bytes,
+    /// What the log says about it, beside what the verdict did.
+    pub note: Note,
+}
+
+impl From<Bytes> for FinishedRequest {
+    fn from(body: Bytes) -> Self {
+        Self { body, note: Note::default() }
+    }
+}
 
 /// Looks at one answer.
 pub trait AnswerHandler: fmt::Debug + Send {

@@ -20,8 +20,8 @@ use super::snapshot::{HostFacts, Snapshot};
 use super::{Keeper, canned};
 use crate::engine::{Attempt, BodyNeed, FieldToHold, HeldSecret, NotUsed, Place, Plan, Used};
 use crate::plane::seam::{
-    Action, ConnectVerdict, Defer, ForwardPlan, NotTls, Note, RequestBody, RequestPlace,
-    TunnelPlan, Verdict,
+    Action, ConnectVerdict, Defer, FinishedRequest, ForwardPlan, NotTls, Note, RequestBody,
+    RequestPlace, TunnelPlan, Verdict,
 };
 use crate::scrub::{acceptable_extensions, restrict_accept_encoding};
 use crate::{
@@ -163,12 +163,14 @@ impl State {
             engine::Verdict::Refuse(refusal) => return Err(refusal),
         };
         let note = Note {
-            grant: plan.used().first().and_then(Used::shared_grant),
-            rule: plan.used().first().map(Used::shared_rule),
-            reason: plan.not_used().map(NotUsed::as_str),
             // What the rules have used is gone from the head.
             strays: strays(&snapshot.generation().placeholders_in(head)),
-            ..Note::default()
+            // Of a body that is held, what it is used for shows at its end.
+            ..if matches!(plan.body(), BodyNeed::Hold { .. }) {
+                Note::default()
+            } else {
+                note(&plan)
+            }
         };
         if !facts.covered {
             return Ok(Verdict { action: Action::Forward(ForwardPlan::default()), note });
@@ -186,15 +188,21 @@ impl State {
     /// Plans a request to which a rule may apply.
     fn forward(self: &Arc<Self>, mut plan: Plan, facts: &HostFacts) -> ForwardPlan {
         let mut forward = ForwardPlan { identity: self.number, ..ForwardPlan::default() };
-        forward.cuts = self.cuts(&plan);
         let need = plan.body();
+        forward.cuts = match need {
+            // Any of them may stand for something in the body.
+            BodyNeed::Hold { .. } => self.cuts(facts.grants.iter()),
+            _ => self.cuts(plan.used().iter().filter_map(Used::grant)),
+        };
         let signer = plan.take_body_signer();
         let plan = Arc::new(Mutex::new(plan));
         forward.body = match (need, signer) {
             (BodyNeed::Hold { limit }, _) => {
                 let plan = Arc::clone(&plan);
                 let finish = move |body: Bytes, head: &mut request::Parts| {
-                    locked(&plan).finish_body(body, head)
+                    let mut plan = locked(&plan);
+                    let body = plan.finish_body(body, head)?;
+                    Ok(FinishedRequest { body, note: note(&plan) })
                 };
                 RequestBody::Collect { limit, finish: Box::new(finish) }
             }
@@ -211,9 +219,9 @@ impl State {
         self.keeper.as_ref().filter(|_| !facts.grants.is_empty())?.prepare(&facts.grants)
     }
 
-    fn cuts(&self, plan: &Plan) -> Vec<CancellationToken> {
-        let token = |used: &Used| self.revocations.get(used.grant()?).cloned();
-        plan.used().iter().filter_map(token).collect()
+    /// Returns what ends an exchange with secrets of these grants.
+    fn cuts<'a>(&self, grants: impl Iterator<Item = &'a CredentialKey>) -> Vec<CancellationToken> {
+        grants.filter_map(|grant| self.revocations.get(grant).cloned()).collect()
     }
 
     fn strays(&self, head: &request::Parts) -> Vec<String> {
@@ -273,6 +281,16 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn target(head: &request::Parts) -> &[u8] {
     head.uri.path_and_query().map_or(b"/", |target: &PathAndQuery| target.as_str().as_bytes())
+}
+
+/// Says what was put into a request, or why nothing was.
+fn note(plan: &Plan) -> Note {
+    Note {
+        grant: plan.used().first().and_then(Used::shared_grant),
+        rule: plan.used().first().map(Used::shared_rule),
+        reason: plan.not_used().map(NotUsed::as_str),
+        ..Note::default()
+    }
 }
 
 /// Names the places of placeholders.

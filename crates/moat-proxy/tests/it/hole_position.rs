@@ -67,7 +67,7 @@ async fn a_placeholder_in_the_head_is_replaced_where_it_was_declared_alone() {
 
 #[tokio::test]
 async fn a_placeholder_in_the_text_of_a_body_stays_one() {
-    let (world, vendor, grant) = bot().await;
+    let (mut world, vendor, grant) = bot().await;
     let p = &grant.placeholder;
     let form = "application/x-www-form-urlencoded";
     let json = "application/json";
@@ -95,6 +95,12 @@ async fn a_placeholder_in_the_text_of_a_body_stays_one() {
                 assert_eq!(answer.status(), 200, "{path} {kind}: {:?}", answer.body());
                 let seen = vendor.last();
                 assert_eq!(seen.holds(&grant.canary), *replaced, "{path} {kind} {seen:?}");
+                let record = world.record(|record| record.method == "POST").await;
+                let rule = record.rule.as_deref().unwrap_or_default();
+                let slot = if *kind == form { "form client_secret" } else { "json /auth/token" };
+                assert_eq!(rule.ends_with(slot), *replaced, "{path} {kind} {record:?}");
+                assert_eq!(record.grant.as_deref() == Some("vendor"), *replaced, "{record:?}");
+                assert_eq!(record.reason.is_none(), *replaced, "{record:?}");
             }
         }
     }

@@ -77,7 +77,7 @@ impl AnswerHandler for Answers {
 fn plan(case: Case, cut: &CancellationToken) -> ForwardPlan {
     let mut plan = ForwardPlan::default();
     if case == Case::CollectRequest {
-        let finish = Box::new(|body, _: &mut http::request::Parts| Ok(body));
+        let finish = Box::new(|body: Bytes, _: &mut http::request::Parts| Ok(body.into()));
         plan.body = RequestBody::Collect { limit: 1000, finish };
     }
     plan.answer = Some(Box::new(Answers(case)));

@@ -124,7 +124,8 @@ async fn a_request_body_can_be_collected_and_changed() {
                         return Err(Refusal::new(Reason::Custom("in-body")).about("no"));
                     }
                     head.headers.insert("x-tag", HeaderValue::from_static("t"));
-                    Ok([&body[..], b" and more"].concat().into())
+                    let body = [&body[..], b" and more"].concat();
+                    Ok(bytes::Bytes::from(body).into())
                 }),
             },
             ..ForwardPlan::default()

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine_support::{host, shape};
 use crate::grants::{Grants, VENDOR, bearer, grant, policy, reason, send};
 use crate::names::Names;
-use crate::support::client::{Http, empty};
+use crate::support::client::{Http, empty, full};
 use crate::support::origin::{Origin, raw, text};
 use crate::support::{RealClock, Rules, World, soon};
 
@@ -302,6 +302,34 @@ async fn what_is_open_with_a_secret_ends_when_its_grant_is_revoked() {
         let record = world.record(|record| record.status.is_some()).await;
         assert_eq!(record.reason, Some("credential-revoked"));
     }
+}
+
+#[tokio::test]
+async fn so_does_what_has_it_in_its_body() {
+    let mut grants = Grants::new();
+    let grant = grant(&mut grants, "vendor");
+    grants.substitute(&grant, host(VENDOR), Position::JsonField("/token".into()));
+    let token = CancellationToken::new();
+    let rules = builder(&grants, open(Mode::Strict)).revocation(grant.key.clone(), token.clone());
+    let mut world = World::new(Rules::default()).await;
+    world.run.swap(Arc::new(rules.build().unwrap()));
+    let asked = Arc::new(Notify::new());
+    let tell = Arc::clone(&asked);
+    Origin::tls(&world.origins, &world.net, VENDOR, &["http/1.1"], move |_| {
+        tell.notify_one();
+        std::future::pending::<Response<_>>()
+    })
+    .await;
+    let mut client = world.client(VENDOR, Http::One).await;
+    let request = client.request("POST", "/").header("content-type", "application/json");
+    let body = full(format!(r#"{{"token":"{}"}}"#, grant.placeholder));
+    let request = request.body(body).unwrap();
+    let waiting = tokio::spawn(async move { client.send(request).await.map(drop) });
+    soon(asked.notified()).await;
+    token.cancel();
+    assert!(soon(waiting).await.unwrap().is_err());
+    let record = world.record(|record| record.method == "POST").await;
+    assert_eq!(record.reason, Some("credential-revoked"));
 }
 
 #[derive(Debug)]
