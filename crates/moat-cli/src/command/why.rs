@@ -186,10 +186,10 @@ impl Judge {
             Ok(path) => path,
             Err(refusal) => return Opinion::Refused(refusal),
         };
+        let rules = self.generation.at(&authority.host().as_text(), authority.port());
         let apply = |head: &mut request::Parts| {
-            let host = authority.host().as_text();
             let readings: Vec<&str> = path.readings().skip(1).collect();
-            let place = Place::new(&host, authority.port(), path.canonical());
+            let place = Place::new(&rules, path.canonical());
             self.generation.apply(head, &place.or_read_as(&readings), now)
         };
         let plan = match apply(&mut head(method, authority, url, None)) {
