@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::channel::Channel;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -17,13 +16,14 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
+use crate::feed::{Fed, feed};
 use crate::runs::{Run, Runs};
 use crate::world::{CLOSED, OLD, STEADY, WILD};
 
 /// Longer than this nothing takes: a stream of the longest kind, and a slow host.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-type Body = Either<Full<Bytes>, Channel<Bytes>>;
+type Body = Either<Full<Bytes>, Fed>;
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Does one thing after another until the end.
@@ -250,11 +250,11 @@ impl<'a> Client<'a> {
 
     async fn upload(&mut self, random: &mut fastrand::Rng) -> Result<(), Failed> {
         let (count, size) = (random.usize(1..40), random.usize(1..30_000));
-        let (mut sender, channel) = Channel::new(1);
-        let request = self.request("POST", "/upload").body(Either::Right(channel))?;
+        let (sender, body) = feed();
+        let request = self.request("POST", "/upload").body(Either::Right(body))?;
         let feed = async move {
             for _ in 0..count {
-                if sender.send_data(vec![b'u'; size].into()).await.is_err() {
+                if sender.data(vec![b'u'; size]).await.is_err() {
                     return;
                 }
             }
@@ -270,15 +270,15 @@ impl<'a> Client<'a> {
 
     /// Sends messages, each when the one before is answered.
     async fn bidi(&mut self, random: &mut fastrand::Rng) -> Result<(), Failed> {
-        let (mut sender, channel) = Channel::new(1);
-        let request = self.request("POST", "/bidi").body(Either::Right(channel))?;
-        sender.send_data(Bytes::from_static(b"ask ")).await?;
+        let (sender, body) = feed();
+        let request = self.request("POST", "/bidi").body(Either::Right(body))?;
+        sender.data(&b"ask "[..]).await?;
         let mut body = self.send(request).await?.into_body();
         for _ in 0..random.u8(1..100) {
             let Some(frame) = body.frame().await else { return Err("a stream ends early".into()) };
             frame?.data_ref().into_iter().for_each(|data| self.look(data));
             sleep(Duration::from_millis(random.u64(0..30))).await;
-            sender.send_data(Bytes::from_static(b"ask ")).await?;
+            sender.data(&b"ask "[..]).await?;
         }
         drop(sender);
         self.read(body).await?;

@@ -5,6 +5,7 @@
 //! it must not be, when something stayed open or was left behind, or when a task panicked.
 
 mod clients;
+mod feed;
 mod gauges;
 mod ledger;
 mod options;

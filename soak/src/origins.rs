@@ -11,7 +11,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use http::{Request, Response, StatusCode};
-use http_body_util::channel::{Channel, Sender};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,12 +21,13 @@ use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::feed::{Fed, feed};
 use crate::ledger::Ledger;
 
 /// Longer than this no stream lasts.
 const STREAM: u64 = 200;
 
-type Body = Either<Full<Bytes>, Channel<Bytes>>;
+type Body = Either<Full<Bytes>, Fed>;
 
 /// One connection of a host: all its requests are one run's, with one secret.
 struct Connection {
@@ -122,7 +122,7 @@ impl Connection {
 
     /// Answers each message of a stream, as gRPC does.
     fn bidi(&self, claim: Claim, mut body: Incoming) -> Response<Body> {
-        let (mut sender, channel) = Channel::new(1);
+        let (sender, replies) = feed();
         let ledger = Arc::clone(&self.ledger);
         tokio::spawn(async move {
             while let Some(Ok(frame)) = body.frame().await {
@@ -133,15 +133,15 @@ impl Connection {
                     ledger.violation(format!("a message {late:?} after the end of its run"));
                 }
                 let message = [&data[..], claim.echo(0).as_bytes()].concat();
-                if sender.send_data(message.into()).await.is_err() {
+                if sender.data(message).await.is_err() {
                     return;
                 }
             }
             let mut trailers = HeaderMap::new();
             trailers.insert("grpc-status", "0".parse().expect("a value"));
-            _ = sender.send_trailers(trailers).await;
+            _ = sender.trailers(trailers).await;
         });
-        let mut answer = Response::new(Either::Right(channel));
+        let mut answer = Response::new(Either::Right(replies));
         answer.headers_mut().insert(CONTENT_TYPE, "text/plain".parse().expect("a value"));
         answer
     }
@@ -185,22 +185,22 @@ async fn uploaded(mut body: Incoming) -> Response<Body> {
 
 /// Sends pieces with pauses, and the secret in some of them.
 fn stream(claim: &Claim, count: usize, filler: usize, pause: Duration) -> Response<Body> {
-    let (mut sender, channel): (Sender<Bytes>, _) = Channel::new(1);
+    let (sender, body) = feed();
     let echoes: Vec<String> = (0..4).map(|form| claim.echo(form)).collect();
     let count = count.min(STREAM as usize);
     tokio::spawn(async move {
         for at in 0..count {
             let text = format!("data: {at} {}\n\n{}", echoes[at % 4], "x".repeat(filler));
-            if sender.send_data(text.into()).await.is_err() {
+            if sender.data(text).await.is_err() {
                 return;
             }
             if !pause.is_zero() {
                 sleep(pause).await;
             }
         }
-        _ = sender.send_data(Bytes::from_static(b"end")).await;
+        _ = sender.data(&b"end"[..]).await;
     });
-    let mut answer = Response::new(Either::Right(channel));
+    let mut answer = Response::new(Either::Right(body));
     answer.headers_mut().insert(CONTENT_TYPE, "text/event-stream".parse().expect("a value"));
     answer
 }
