@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod instructions;
+pub mod keys;
 pub mod mcp;
 
 mod command_line;

@@ -171,7 +171,7 @@ impl Server {
     /// Lets visitors in. One that cannot be served sees the connection closed.
     fn visited(&mut self) {
         let Some(door) = &self.door else { return };
-        while let Some(visit) = door.next(&self.limits, self.soft).transpose() {
+        while let Some(visit) = door.next().transpose() {
             let visit = match visit {
                 Ok(visit) => visit,
                 Err(error) => {
@@ -190,9 +190,10 @@ impl Server {
         }
     }
 
-    /// Hangs up on the command of a visitor who has gone away.
+    /// Listens to a visitor, and hangs up on the command of one who has gone away.
     fn heard(&mut self, number: u64) {
-        if self.visits.get_mut(&number).is_some_and(Visit::is_left)
+        let Some(visit) = self.visits.get_mut(&number) else { return };
+        if visit.hear(&self.limits, self.soft).is_err()
             && let Some(visit) = self.leave(number)
         {
             visit.hang_up();

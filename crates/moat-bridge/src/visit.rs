@@ -2,36 +2,30 @@
 //!
 //! The host gave the bridge a socket that listens, and that nothing in the sandbox can reach. Who
 //! connects sends the three standard streams of a command along with its words; when the command
-//! has ended, its exit code comes back as one byte. Whoever goes away hangs up on the command.
+//! has ended, its exit code comes back as one byte. Whoever goes away hangs up on the command. A
+//! request is read as it comes: who stalls holds up nobody else, and is waited for.
+
+mod request;
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Duration;
 
 use listenfd::ListenFd;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use self::request::Request;
 use crate::args::Program;
-use crate::command::{Child, Streams};
+use crate::command::Child;
 
 /// The descriptor of the socket (sd_listen_fds(3): the first behind the standard streams).
 pub(crate) const DESCRIPTOR: i32 = 3;
 
 /// Variables by which the socket is handed over; they are nothing to the command.
 pub(crate) const VARIABLES: [&str; 3] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
-
-/// The most bytes of a request.
-const MAX_REQUEST: u32 = 1 << 20;
-
-/// How long a request may take to arrive: whoever connects sends it at once.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The socket at which visits are asked for.
 #[derive(Debug)]
@@ -47,14 +41,17 @@ impl Door {
         Ok(Self(socket))
     }
 
-    /// Lets the next visitor in, and starts what they ask for; `None` when nobody waits.
+    /// Lets the next visitor in; `None` when nobody waits.
     ///
     /// # Errors
     ///
-    /// When the system has no more descriptors or processes, or a request is not understood.
-    pub(crate) fn next(&self, like: &Program, soft: u64) -> io::Result<Option<Visit>> {
+    /// When the system has no more descriptors.
+    pub(crate) fn next(&self) -> io::Result<Option<Visit>> {
         match self.0.accept() {
-            Ok((stream, _)) => Visit::begin(stream, like, soft).map(Some),
+            Ok((stream, _)) => {
+                stream.set_nonblocking(true)?;
+                Ok(Some(Visit { stream, stage: Stage::Asks(Request::default()) }))
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
@@ -67,32 +64,51 @@ impl AsFd for Door {
     }
 }
 
-/// A command that somebody outside asked for.
+/// A command that somebody outside asks for.
 #[derive(Debug)]
 pub(crate) struct Visit {
     stream: UnixStream,
-    child: Child,
+    stage: Stage,
+}
+
+/// How far a visit is.
+#[derive(Debug)]
+enum Stage {
+    /// The request is on its way.
+    Asks(Request),
+    /// The command has started.
+    Runs(Child),
 }
 
 impl Visit {
-    fn begin(mut stream: UnixStream, like: &Program, soft: u64) -> io::Result<Self> {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let (streams, words) = request(&mut stream)?;
-        stream.set_nonblocking(true)?;
-        let mut words = words.into_iter();
-        let terminal = words.next().is_some_and(|first| first == "terminal");
-        let command: Vec<_> = words.collect();
-        if command.is_empty() {
-            return Err(misunderstood());
+    /// Reads what the visitor has sent, and starts the command once that is known.
+    ///
+    /// # Errors
+    ///
+    /// When the visitor has gone away, the request is not understood, or the system has no more
+    /// processes.
+    pub(crate) fn hear(&mut self, like: &Program, soft: u64) -> io::Result<()> {
+        match &mut self.stage {
+            Stage::Asks(request) => {
+                if let Some((streams, words)) = request.read(&self.stream)? {
+                    let child = Child::spawn(&program(words, like)?, soft, Some(streams))?;
+                    self.stage = Stage::Runs(child);
+                }
+                Ok(())
+            }
+            // A visitor who was heard says nothing more.
+            Stage::Runs(_) => match self.stream.read(&mut [0]) {
+                Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
+                Ok(_) => Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+                Err(error) => Err(error),
+            },
         }
-        let program = Program { terminal, command, ..like.clone() };
-        let child = Child::spawn(&program, soft, Some(streams))?;
-        Ok(Self { stream, child })
     }
 
     /// Whether this process is its command.
     pub(crate) fn is(&self, process: Pid) -> bool {
-        self.child.is(process)
+        matches!(&self.stage, Stage::Runs(child) if child.is(process))
     }
 
     /// Tells the visitor the exit code.
@@ -100,19 +116,11 @@ impl Visit {
         _ = self.stream.write_all(&[code]);
     }
 
-    /// Whether the visitor has gone away, who says nothing more.
-    pub(crate) fn is_left(&mut self) -> bool {
-        let mut byte = [0];
-        match self.stream.read(&mut byte) {
-            Ok(0) => true,
-            Ok(_) => false,
-            Err(error) => error.kind() != ErrorKind::WouldBlock,
-        }
-    }
-
-    /// Hangs up on the command.
+    /// Hangs up on the command, if there is one.
     pub(crate) fn hang_up(&self) {
-        self.child.signal(Signal::SIGHUP);
+        if let Stage::Runs(child) = &self.stage {
+            child.signal(Signal::SIGHUP);
+        }
     }
 }
 
@@ -122,37 +130,15 @@ impl AsFd for Visit {
     }
 }
 
-/// Reads three descriptors, and as many bytes as the first four say: words, each with a NUL behind
-/// it.
-fn request(stream: &mut UnixStream) -> io::Result<(Streams, Vec<OsString>)> {
-    let mut length = [0; 4];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let read = recvmsg(
-        &*stream,
-        &mut [IoSliceMut::new(&mut length)],
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
-    let mut streams: Vec<OwnedFd> = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-            streams.extend(descriptors);
-        }
-    }
-    stream.read_exact(&mut length[read.bytes..])?;
-    let length = u32::from_be_bytes(length);
-    let (Ok(streams), 1..=MAX_REQUEST) = (<[OwnedFd; 3]>::try_from(streams), length) else {
+/// Returns what was asked for, with the limits of the run's own command.
+fn program(words: Vec<OsString>, like: &Program) -> io::Result<Program> {
+    let mut words = words.into_iter();
+    let terminal = words.next().is_some_and(|first| first == "terminal");
+    let command: Vec<_> = words.collect();
+    if command.is_empty() {
         return Err(misunderstood());
-    };
-    let mut text = Vec::new();
-    stream.take(length.into()).read_to_end(&mut text)?;
-    let words = text.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec()));
-    let mut words: Vec<_> = words.collect();
-    // Behind the last NUL there is nothing.
-    words.pop();
-    let [stdin, stdout, stderr] = streams;
-    Ok((Streams { stdin, stdout, stderr }, words))
+    }
+    Ok(Program { terminal, command, ..like.clone() })
 }
 
 fn misunderstood() -> io::Error {

@@ -1,16 +1,20 @@
 //! OpenCode as an agent: what stands in the container.
 
-use moat_agent::SessionStore;
 use moat_agent::mcp::{self, McpServer};
+use moat_agent::{SessionStore, keys};
 use moat_provider_core::{
-    Approval, ContainerConfig, EnvVar, Error, PrepareOpts, ProviderName, Result, StagedFile,
+    Approval, ContainerConfig, EnvVar, Error, ErrorKind, PrepareOpts, ProviderName, Result,
+    StagedFile,
 };
 use serde_json::{Map, Value, json};
 
-use crate::backend::{self, Backend};
+use crate::Backend;
 
 /// The name of the provider.
 pub(crate) static NAME: ProviderName = ProviderName::from_static("opencode");
+
+/// The name that people know.
+pub(crate) const TITLE: &str = "OpenCode";
 
 /// The directory of OpenCode's configuration, below the home directory.
 const DIRECTORY: &str = ".config/opencode";
@@ -44,9 +48,9 @@ pub(crate) fn prepare(options: &Options, opts: &PrepareOpts) -> Result<Container
     for (name, value) in ALWAYS {
         prepared.env.push(EnvVar::new(*name, *value)?);
     }
-    if let Some(backend) = backend::of_run(options.backend, run)? {
+    if let Some(backend) = keys::of_run(TITLE, options.backend, run)? {
         // By this variable, because it prevails over a workspace's own configuration.
-        let fixed = fixed(backend).to_string();
+        let fixed = fixed(backend)?.to_string();
         prepared.env.push(EnvVar::new("OPENCODE_CONFIG_CONTENT", fixed)?);
         prepared.state.insert(VENDOR.to_owned(), backend.vendor().to_owned());
     }
@@ -63,19 +67,27 @@ pub(crate) fn prepare(options: &Options, opts: &PrepareOpts) -> Result<Container
 }
 
 /// Returns what a workspace does not change: which vendor is asked, where, and with which key.
-fn fixed(backend: Backend) -> Value {
+///
+/// # Errors
+///
+/// [`ErrorKind::Unsupported`] for a vendor that this version does not know.
+fn fixed(backend: Backend) -> Result<Value> {
     let (url, variable) = match backend {
         Backend::Anthropic => ("https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
         Backend::OpenAi => ("https://api.openai.com/v1", "OPENAI_API_KEY"),
         Backend::Gemini => ("https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY"),
+        _ => {
+            let unknown = format!("OpenCode is not prepared to run on {}", backend.provider());
+            return Err(Error::new(ErrorKind::Unsupported, unknown));
+        }
     };
     let options = json!({ "apiKey": format!("{{env:{variable}}}"), "baseURL": url });
-    json!({
+    Ok(json!({
         "autoupdate": false,
         "enabled_providers": [backend.vendor()],
         "provider": { backend.vendor(): { "options": options } },
         "share": "disabled",
-    })
+    }))
 }
 
 fn servers(opts: &PrepareOpts) -> Result<Map<String, Value>> {

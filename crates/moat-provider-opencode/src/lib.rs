@@ -2,11 +2,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod agent;
-mod backend;
 #[cfg(feature = "cli")]
 mod cli;
 mod command;
 mod provider;
 
-pub use crate::backend::Backend;
+#[doc(inline)]
+pub use moat_agent::keys::Backend;
+
 pub use crate::provider::OpenCode;

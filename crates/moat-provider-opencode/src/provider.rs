@@ -3,15 +3,14 @@
 #[cfg(feature = "cli")]
 use std::sync::Arc;
 
-use moat_agent::SessionStore;
+use moat_agent::{SessionStore, keys};
 use moat_provider_core::{
     AgentProvider, BoxFuture, ClientProgram, ContainerConfig, CredentialKey, DescribableProvider,
     HostContext, Launch, PrepareOpts, Provider, ProviderName, Result,
 };
 
-use crate::agent::{self, NAME, Options};
-use crate::backend::{self, Backend};
-use crate::command;
+use crate::agent::{self, NAME, Options, TITLE};
+use crate::{Backend, command};
 
 /// OpenCode as an agent, on an API key.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +67,7 @@ impl AgentProvider for OpenCode {
         named: &[CredentialKey],
         stored: &[CredentialKey],
     ) -> Result<Vec<CredentialKey>> {
-        backend::select(self.options.backend, named, stored)
+        keys::select(TITLE, self.options.backend, named, stored)
     }
 
     fn prepare_container<'a>(

@@ -1,16 +1,19 @@
 //! Pi as an agent: what stands in the container.
 
-use moat_agent::{SessionId, SessionStore, mcp};
+use moat_agent::{SessionId, SessionStore, keys, mcp};
 use moat_provider_core::{
     ContainerConfig, EnvVar, Error, ErrorKind, HostContext, PrepareOpts, ProviderName, Result,
     StagedFile,
 };
 use serde_json::{Map, Value, json};
 
-use crate::backend::{self, Backend};
+use crate::Backend;
 
 /// The name of the provider.
 pub(crate) static NAME: ProviderName = ProviderName::from_static("pi");
+
+/// The name that people know.
+pub(crate) const TITLE: &str = "Pi";
 
 /// The directory of Pi, below the home directory.
 const DIRECTORY: &str = ".pi/agent";
@@ -50,7 +53,7 @@ pub(crate) fn prepare(
     }
     // A workspace's own setting for it is read before anybody trusts the workspace.
     prepared.env.push(EnvVar::new("PI_CODING_AGENT_SESSION_DIR", sessions.as_str())?);
-    if let Some(backend) = backend::of_run(options.backend, run)? {
+    if let Some(backend) = keys::of_run(TITLE, options.backend, run)? {
         check_choice(options, opts, backend)?;
         prepared.state.insert(VENDOR.to_owned(), backend.vendor().to_owned());
     }

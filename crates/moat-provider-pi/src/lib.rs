@@ -2,12 +2,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod agent;
-mod backend;
 #[cfg(feature = "cli")]
 mod cli;
 mod command;
 mod provider;
 
 pub use crate::agent::SESSION_ID;
-pub use crate::backend::Backend;
+#[doc(inline)]
+pub use moat_agent::keys::Backend;
+
 pub use crate::provider::Pi;

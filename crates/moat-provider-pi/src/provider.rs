@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 #[cfg(feature = "cli")]
 use std::sync::Arc;
 
-use moat_agent::{SessionId, SessionStore};
+use moat_agent::{SessionId, SessionStore, keys};
 use moat_provider_core::{
     AgentProvider, BoxFuture, ClientProgram, ContainerConfig, CredentialKey, DescribableProvider,
     HostContext, Launch, PrepareOpts, Provider, ProviderName, Result, RunStoppedContext,
     RunStoppedHook,
 };
 
-use crate::agent::{self, NAME, Options, SESSION_ID};
-use crate::backend::{self, Backend};
-use crate::command;
+use crate::agent::{self, NAME, Options, SESSION_ID, TITLE};
+use crate::{Backend, command};
 
 /// Pi as an agent, on an API key.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +73,7 @@ impl AgentProvider for Pi {
         named: &[CredentialKey],
         stored: &[CredentialKey],
     ) -> Result<Vec<CredentialKey>> {
-        backend::select(self.options.backend, named, stored)
+        keys::select(TITLE, self.options.backend, named, stored)
     }
 
     fn prepare_container<'a>(

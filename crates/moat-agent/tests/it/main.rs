@@ -5,6 +5,7 @@
 mod command_line;
 mod grants;
 mod instructions;
+mod keys;
 mod mcp;
 mod session;
 mod settings;

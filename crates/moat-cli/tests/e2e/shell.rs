@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use moat_provider_testkit::pty_driver;
 use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 
@@ -79,13 +80,13 @@ async fn a_shell_has_a_terminal_of_its_own() {
     let machine = Machine::granted().await;
     let (_run, id) = waiting(&machine).await;
     let script = "
-expect('$ ')
-os.write(fd, b'tty -s && stty size\\n'); expect('33 101')
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 44, 122, 0, 0))
-os.write(fd, b'until stty size | grep 44; do sleep 0.05; done\\n'); expect('44 122')
+expect(fd, '$ ')
+os.write(fd, b'tty -s && stty size\\n'); expect(fd, '33 101')
+size(fd, 44, 122)
+os.write(fd, b'until stty size | grep 44; do sleep 0.05; done\\n'); expect(fd, '44 122')
 os.write(fd, b'sh -c \"trap \\'echo cau\\$((1))ght; exit\\' INT; echo re\\$((1))ady; while :; do sleep 0.05; done\"\\n')
-expect('re1ady'); os.write(fd, b'\\x03'); expect('cau1ght')
-os.write(fd, b'cat /tmp/mark; exit 5\\n'); expect('mark')
+expect(fd, 're1ady'); os.write(fd, b'\\x03'); expect(fd, 'cau1ght')
+os.write(fd, b'cat /tmp/mark; exit 5\\n'); expect(fd, 'mark')
 ";
     assert_eq!(on_a_terminal(&machine, script, &["shell", &id]).await.text(), "5");
 }
@@ -94,7 +95,7 @@ os.write(fd, b'cat /tmp/mark; exit 5\\n'); expect('mark')
 #[ignore = "needs python; run cargo xtask e2e"]
 async fn ctrl_c_without_a_sandbox_is_for_the_command() {
     let machine = Machine::granted().await;
-    let script = "expect('ready'); os.write(fd, b'\\x03'); expect('caught')";
+    let script = "expect(fd, 'ready'); os.write(fd, b'\\x03'); expect(fd, 'caught')";
     let command = "trap 'echo caught; exit 4' INT; echo ready; while :; do sleep 0.05; done";
     let words = ["run", "--sandbox", "none", "--", "sh", "-c", command];
     assert_eq!(on_a_terminal(&machine, script, &words).await.text(), "4");
@@ -104,26 +105,8 @@ async fn ctrl_c_without_a_sandbox_is_for_the_command() {
 
 /// Runs the command on a terminal, drives it with a script of Python's, and prints its exit code.
 async fn on_a_terminal(machine: &Machine, script: &str, words: &[&str]) -> Output {
-    let person = "
-import os, pty, sys, fcntl, termios, struct, select, signal, time
-signal.alarm(100) # Nothing hangs for ever.
-pid, fd = pty.fork()
-if pid == 0:
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 33, 101, 0, 0))
-    signal.signal(signal.SIGINT, signal.SIG_DFL) # A runner in the background ignores it.
-    os.execv(sys.argv[1], sys.argv[1:])
-seen = ''
-def expect(what):
-    global seen
-    end = time.monotonic() + 30
-    while what not in seen:
-        if not select.select([fd], [], [], max(0, end - time.monotonic()))[0]: sys.exit('no %r in %r' % (what, seen))
-        try: seen += os.read(fd, 4096).decode()
-        except OSError: sys.exit('ended: no %r in %r' % (what, seen))
-    seen = seen[seen.index(what) + len(what):]
-";
-    let end = "\nprint(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
-    let all = [person, script, end].concat();
-    let python = Program::new("python3").args(["-c", &all, env!("CARGO_BIN_EXE_moat")]).args(words);
+    let driver = pty_driver(&format!("pid, fd = start()\n{script}\nprint(end(pid))"));
+    let python =
+        Program::new("python3").args(["-c", &driver, env!("CARGO_BIN_EXE_moat")]).args(words);
     machine.with_state(python).env("SHELL", "/bin/sh").run().await
 }

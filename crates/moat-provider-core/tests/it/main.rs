@@ -5,6 +5,7 @@
 mod capabilities;
 mod conflicts;
 mod endpoints;
+mod everything;
 mod names;
 mod placeholders;
 mod ports;

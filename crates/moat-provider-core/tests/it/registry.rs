@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use moat_provider_core::{ErrorKind, GrantRef, ProviderName, Registry};
 
-use crate::capabilities::{AgentOnly, Everything};
+use crate::everything::{AgentOnly, Everything};
 use crate::support::key;
 
 fn registry() -> Registry {

@@ -5,4 +5,5 @@ mod client;
 mod isolation;
 mod life;
 mod terminal;
+mod visit;
 mod world;

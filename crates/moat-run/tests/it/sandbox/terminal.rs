@@ -2,36 +2,16 @@
 
 use std::process::Command;
 
+use moat_provider_testkit::pty_driver;
+
 use super::world::{program, text};
 
 /// Runs the example on a terminal, drives it, and returns what the script says.
 fn drive(script: &str) -> String {
-    let common = "
-import os, pty, sys, fcntl, termios, struct, select, signal, time
-signal.alarm(100) # Nothing hangs for ever.
-def size(fd, rows, columns): fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
-def start(*command):
-    pid, fd = pty.fork()
-    if pid == 0:
-        size(0, 33, 101)
-        signal.signal(signal.SIGINT, signal.SIG_DFL) # A runner in the background ignores it.
-        os.execv(sys.argv[1], [sys.argv[1], sys.argv[2], *command])
-    return pid, fd
-seen = ''
-def expect(fd, what):
-    global seen
-    end = time.monotonic() + 30
-    while what not in seen:
-        if not select.select([fd], [], [], max(0, end - time.monotonic()))[0]: sys.exit('no %r in %r' % (what, seen))
-        try: seen += os.read(fd, 4096).decode()
-        except OSError: sys.exit('ended: no %r in %r' % (what, seen))
-    seen = seen[seen.index(what) + len(what):]
-def end(pid): return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-";
     #[expect(clippy::disallowed_methods, reason = "a person's side of a terminal is a process")]
     let mut person = Command::new("/usr/bin/python3");
     let output = person
-        .args(["-c", &format!("{common}{script}")])
+        .args(["-c", &pty_driver(script)])
         .args([program("examples/sandbox"), program("moat-bridge")])
         .output()
         .unwrap();

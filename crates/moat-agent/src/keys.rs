@@ -1,9 +1,10 @@
-//! What the agent runs on: one grant of an API key.
+//! Agents that run on a key of one vendor's API, and on no subscription.
 
-use moat_agent::Backends;
 use moat_provider_core::{
     CredentialInfo, CredentialKey, Error, ErrorKind, ProviderName, Result, RunContext,
 };
+
+use crate::Backends;
 
 static ANTHROPIC: ProviderName = ProviderName::from_static("anthropic");
 static OPENAI: ProviderName = ProviderName::from_static("openai");
@@ -35,12 +36,14 @@ impl Backend {
     pub fn named(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|backend| backend.provider().as_str() == name).ok_or_else(|| {
             let names: Vec<_> = PROVIDERS.iter().map(|name| name.as_str()).collect();
-            Error::invalid(format!("{name:?} is nothing that Pi runs on"))
+            Error::invalid(format!("{name:?} is nothing that the agent runs on"))
                 .with_hint(format!("one of: {}", names.join(", ")))
         })
     }
 
-    pub(crate) fn provider(self) -> &'static ProviderName {
+    /// Returns the provider of the grant.
+    #[must_use]
+    pub fn provider(self) -> &'static ProviderName {
         match self {
             Self::Anthropic => &ANTHROPIC,
             Self::OpenAi => &OPENAI,
@@ -48,8 +51,9 @@ impl Backend {
         }
     }
 
-    /// Returns the name that Pi has for the vendor.
-    pub(crate) fn vendor(self) -> &'static str {
+    /// Returns the name that agents for many vendors have for this one.
+    #[must_use]
+    pub const fn vendor(self) -> &'static str {
         match self {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
@@ -58,37 +62,38 @@ impl Backend {
     }
 }
 
-fn backends(wanted: Option<Backend>) -> Backends<'static> {
-    Backends::new("Pi", &PROVIDERS).wanted(wanted.map(Backend::provider))
+fn backends(agent: &str, wanted: Option<Backend>) -> Backends<'_> {
+    Backends::new(agent, &PROVIDERS).wanted(wanted.map(Backend::provider))
 }
 
-/// Chooses the grants of a run.
+/// Chooses the grants of a run of an agent, with the name that people know.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::CredentialNotFound`] when there is none, [`ErrorKind::Conflict`] when several would
 /// do and none was chosen.
-pub(crate) fn select(
+pub fn select(
+    agent: &str,
     wanted: Option<Backend>,
     named: &[CredentialKey],
     stored: &[CredentialKey],
 ) -> Result<Vec<CredentialKey>> {
-    backends(wanted).select(named, stored)
+    backends(agent, wanted).select(named, stored)
 }
 
-/// Returns the backend of a run.
+/// Returns the backend on which an agent, with the name that people know, runs.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Unsupported`] for a Google login in the place of a key.
-pub(crate) fn of_run(wanted: Option<Backend>, run: &RunContext) -> Result<Option<Backend>> {
-    let Some(info) = backends(wanted).of_run(run) else {
+pub fn of_run(agent: &str, wanted: Option<Backend>, run: &RunContext) -> Result<Option<Backend>> {
+    let Some(info) = backends(agent, wanted).of_run(run) else {
         return Ok(None);
     };
     if is_login(info) {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            "Pi runs on a key of the Gemini API, and this grant is a Google login",
+            format!("{agent} runs on a key of the Gemini API, and this grant is a Google login"),
         )
         .with_hint("moat grant gemini --source prompt"));
     }
