@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use moat_provider_core::RunId;
-use serde_json::{Map, Value};
+use serde_core::ser::{Serialize, SerializeMap, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -68,32 +68,48 @@ impl RequestRecord {
     /// Writes the record as one line of JSON, in which no control character is left.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut line = Map::new();
-        line.insert("ts".to_owned(), timestamp(self.started).into());
-        line.insert("kind".to_owned(), "request".into());
-        line.insert("run".to_owned(), self.run.as_ref().map(RunId::as_str).into());
-        line.insert("peer".to_owned(), self.peer.map(|peer| peer.to_string()).into());
-        line.insert("method".to_owned(), self.method.as_str().into());
-        line.insert("url".to_owned(), self.url.as_str().into());
-        line.insert("status".to_owned(), self.status.into());
-        line.insert("first_byte_ms".to_owned(), self.first_byte.map(millis).into());
-        line.insert("total_ms".to_owned(), millis(self.total).into());
-        line.insert("up".to_owned(), self.up.into());
-        line.insert("down".to_owned(), self.down.into());
-        line.insert("client".to_owned(), self.client_protocol.into());
-        line.insert("upstream".to_owned(), self.upstream_protocol.into());
-        line.insert("reason".to_owned(), self.reason.into());
-        line.insert("grant".to_owned(), self.grant.as_deref().into());
-        line.insert("rule".to_owned(), self.rule.as_deref().into());
-        if !self.strays.is_empty() {
-            line.insert("strays".to_owned(), self.strays.clone().into());
-        }
-        let sample = |sample: &Option<BodySample>| sample.as_ref().map(BodySample::to_json).into();
-        line.insert("request_sample".to_owned(), sample(&self.request_sample));
-        line.insert("answer_sample".to_owned(), sample(&self.answer_sample));
-        line.retain(|_, value| !value.is_null());
-        escape_beyond_json(Value::Object(line).to_string())
+        // Strings, numbers and a map with strings as keys: nothing that JSON cannot have.
+        escape_beyond_json(serde_json::to_string(&Line(self)).unwrap_or_default())
     }
+}
+
+/// A record as it is written. What is not known is left out.
+struct Line<'a>(&'a RequestRecord);
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let record = self.0;
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("ts", &timestamp(record.started))?;
+        line.serialize_entry("kind", "request")?;
+        known(&mut line, "run", record.run.as_ref().map(RunId::as_str))?;
+        known(&mut line, "peer", record.peer.map(|peer| peer.to_string()))?;
+        line.serialize_entry("method", &record.method)?;
+        line.serialize_entry("url", &record.url)?;
+        known(&mut line, "status", record.status)?;
+        known(&mut line, "first_byte_ms", record.first_byte.map(millis))?;
+        line.serialize_entry("total_ms", &millis(record.total))?;
+        line.serialize_entry("up", &record.up)?;
+        line.serialize_entry("down", &record.down)?;
+        line.serialize_entry("client", record.client_protocol)?;
+        known(&mut line, "upstream", record.upstream_protocol)?;
+        known(&mut line, "reason", record.reason)?;
+        known(&mut line, "grant", record.grant.as_deref())?;
+        known(&mut line, "rule", record.rule.as_deref())?;
+        known(&mut line, "strays", Some(&record.strays).filter(|strays| !strays.is_empty()))?;
+        let sample = |sample: &Option<BodySample>| sample.as_ref().map(BodySample::to_json);
+        known(&mut line, "request_sample", sample(&record.request_sample))?;
+        known(&mut line, "answer_sample", sample(&record.answer_sample))?;
+        line.end()
+    }
+}
+
+fn known<M: SerializeMap>(
+    line: &mut M,
+    name: &str,
+    value: Option<impl Serialize>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| line.serialize_entry(name, &value))
 }
 
 pub(crate) fn timestamp(at: OffsetDateTime) -> String {
@@ -111,7 +127,8 @@ fn escape_beyond_json(text: String) -> String {
         matches!(c, '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
-    if !text.contains(acts) {
+    let is_plain = text.is_ascii() && !text.contains('\u{7f}');
+    if is_plain || !text.contains(acts) {
         return text;
     }
     text.chars().fold(String::with_capacity(text.len() + 16), |mut out, c| {
@@ -407,9 +424,9 @@ mod tests {
         drop(body);
         let line = records.recv().await.unwrap().to_json();
         let expected = concat!(
-            r#"{"client":"h2","down":7,"first_byte_ms":0,"kind":"request","method":"GET","#,
-            r#""reason":"upstream-reset","run":"r1","status":200,"total_ms":5,"#,
-            r#""ts":"2026-01-02T03:04:05Z","up":0,"url":"https://h/a\u001b[2J\n\u202e"}"#
+            r#"{"ts":"2026-01-02T03:04:05Z","kind":"request","run":"r1","method":"GET","#,
+            r#""url":"https://h/a\u001b[2J\n\u202e","status":200,"first_byte_ms":0,"#,
+            r#""total_ms":5,"up":0,"down":7,"client":"h2","reason":"upstream-reset"}"#
         );
         assert_eq!(line, expected);
     }

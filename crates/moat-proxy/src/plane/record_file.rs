@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::plane::record::{Records, RequestRecord, timestamp};
@@ -56,8 +57,14 @@ impl RecordFile {
         self
     }
 
-    fn write(&mut self, line: &str) -> io::Result<()> {
-        let length = line.len() as u64;
+    /// How many bytes the file takes before it is rotated.
+    fn room(&self) -> u64 {
+        self.max_bytes.saturating_sub(self.open.as_ref().map_or(0, |(_, size)| *size))
+    }
+
+    /// Writes lines, all or none of them.
+    fn write(&mut self, lines: &str) -> io::Result<()> {
+        let length = lines.len() as u64;
         if self.open.as_ref().is_some_and(|(_, size)| *size > 0 && size + length > self.max_bytes) {
             self.rotate()?;
             self.open = None;
@@ -66,7 +73,7 @@ impl RecordFile {
             Some(open) => open,
             None => self.open.insert(open(&self.path)?),
         };
-        if let Err(error) = file.write_all(line.as_bytes()) {
+        if let Err(error) = file.write_all(lines.as_bytes()) {
             // A part may be there: it is cut off, so that the next line is whole.
             _ = file.set_len(*size);
             self.open = None;
@@ -130,25 +137,55 @@ struct Writer {
     is_failing: bool,
 }
 
+/// Records that are written together.
+#[derive(Default)]
+struct Lines {
+    text: String,
+    count: u64,
+    /// When the first of the requests began.
+    begun: Option<OffsetDateTime>,
+}
+
+impl Lines {
+    fn push(&mut self, line: &str, record: &RequestRecord) {
+        self.begun.get_or_insert(record.started);
+        self.text.push_str(line);
+        self.text.push('\n');
+        self.count += 1;
+    }
+}
+
 impl Writer {
     fn write(&mut self, batch: &mut Vec<RequestRecord>, dropped: u64) {
         let lost = dropped - self.dropped;
         self.dropped = dropped;
         self.lose(lost);
+        let mut lines = Lines::default();
         for record in batch.drain(..) {
-            match self.line(&record) {
-                Ok(()) => {
-                    self.done.written += 1;
-                    self.is_failing = false;
+            let line = record.to_json();
+            if !lines.text.is_empty() && (lines.text.len() + line.len()) as u64 >= self.file.room()
+            {
+                self.flush(std::mem::take(&mut lines));
+            }
+            lines.push(&line, &record);
+        }
+        self.flush(lines);
+    }
+
+    fn flush(&mut self, lines: Lines) {
+        let Some(begun) = lines.begun else { return };
+        match self.try_flush(&lines.text, begun) {
+            Ok(()) => {
+                self.done.written += lines.count;
+                self.is_failing = false;
+            }
+            Err(error) => {
+                if !self.is_failing {
+                    tracing::error!(%error, path = %self.file.path.display(),
+                        "records cannot be written; traffic goes on");
                 }
-                Err(error) => {
-                    if !self.is_failing {
-                        tracing::error!(%error, path = %self.file.path.display(),
-                            "records cannot be written; traffic goes on");
-                    }
-                    self.is_failing = true;
-                    self.lose(1);
-                }
+                self.is_failing = true;
+                self.lose(lines.count);
             }
         }
     }
@@ -158,16 +195,14 @@ impl Writer {
         self.untold += count;
     }
 
-    fn line(&mut self, record: &RequestRecord) -> io::Result<()> {
+    fn try_flush(&mut self, lines: &str, begun: OffsetDateTime) -> io::Result<()> {
         if self.untold > 0 {
-            let at = timestamp(record.started);
+            let at = timestamp(begun);
             let line = json!({ "ts": at, "kind": "lost", "records": self.untold });
             self.file.write(&format!("{line}\n"))?;
             self.untold = 0;
         }
-        let mut line = record.to_json();
-        line.push('\n');
-        self.file.write(&line)
+        self.file.write(lines)
     }
 
     fn sync(self) -> WrittenRecords {
