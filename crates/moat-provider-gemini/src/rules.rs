@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::api::{API_KEY, KEY_HOST, TOKEN_HOST};
 use crate::kind::{self, Kind};
+use crate::rejected;
 
 /// Google's server for Gemini Code Assist, for logins.
 pub(crate) const LOGIN_HOST: &str = "cloudcode-pa.googleapis.com";
@@ -65,8 +66,8 @@ fn key(proxy: &mut dyn ProxyConfigurer, info: &CredentialInfo, run: &RunContext)
         [
             Slot::Header(API_KEY),
             Slot::Header(AUTHORIZATION),
-            Slot::QueryKey("key".into()),
-            Slot::QueryKey("access_token".into()),
+            Slot::QueryKey(rejected::QUERY_KEYS[0].into()),
+            Slot::QueryKey(rejected::QUERY_KEYS[1].into()),
         ],
     );
     let resources = VERSIONS
@@ -82,6 +83,7 @@ fn key(proxy: &mut dyn ProxyConfigurer, info: &CredentialInfo, run: &RunContext)
                 .when_used(Companion::RemoveHeader(AUTHORIZATION)),
         );
     }
+    proxy.transform(rejected::rule(info, placeholder)?);
     Ok(())
 }
 

@@ -66,10 +66,14 @@ async fn a_conversation_goes_on_in_the_next_run() {
 #[tokio::test]
 #[ignore = "needs bubblewrap and Gemini CLI; run cargo xtask e2e"]
 async fn a_credential_that_was_revoked_says_what_to_do() {
-    let (machine, google) = machine().await;
-    google.grant_login(&machine).await;
-    machine.vendor.revoke_all();
-    let refused = gemini().run(&machine, GRANT, "hello").await;
-    assert_ne!(refused.code, Some(0), "{refused}");
-    assert!(refused.says("moat grant gemini"), "{refused}");
+    for who in ["key", "login"] {
+        let (machine, google) = machine().await;
+        if who == "login" {
+            google.grant_login(&machine).await;
+        }
+        machine.vendor.revoke_all();
+        let refused = gemini().run(&machine, GRANT, "hello").await;
+        assert_ne!(refused.code, Some(0), "{who}: {refused}");
+        assert!(refused.says("moat grant gemini"), "{who}: {refused}");
+    }
 }
