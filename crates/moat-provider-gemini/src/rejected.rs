@@ -1,17 +1,12 @@
 //! What a container is told about a key that Google does not accept any more.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode, request, response};
-use moat_provider_core::{
-    CredentialInfo, Interest, Placeholder, ResponseTransformer, Result, Target, TransformRule,
-};
+use moat_provider_core::{CredentialInfo, Interest, Placeholder, ResponseTransformer, Result};
 use serde_json::{Value, json};
 
-use crate::api::{API_KEY, KEY_HOST};
-use crate::kind::NAME;
+use crate::api::API_KEY;
 
 /// The keys of a query that authenticate.
 pub(crate) const QUERY_KEYS: [&str; 2] = ["key", "access_token"];
@@ -24,27 +19,26 @@ const REASON: &str = "API_KEY_INVALID";
 /// How long Google's answer may be, in bytes; it has a few hundred.
 const LIMIT: usize = 16 * 1024;
 
-/// Makes the rule for the answers to requests with this grant's key.
+/// Says in Google's own answer what to do. Its form stays, by which clients know what happened.
 ///
 /// The status does not tell: Google answers 400 to what is wrong with a request as well.
-pub(crate) fn rule(info: &CredentialInfo, placeholder: Placeholder) -> Result<TransformRule> {
-    let grant = info.key();
-    let message = format!(
-        "Google does not accept the key of the grant {grant} any more. Outside of this sandbox, \
-         run: moat grant {grant}"
-    );
-    let rejected = RejectedKey { placeholder, message };
-    Ok(TransformRule::new(NAME.clone(), Target::host(KEY_HOST)?, Arc::new(rejected)))
-}
-
-/// Says in Google's own answer what to do. Its form stays, by which clients know what happened.
 #[derive(Debug)]
-struct RejectedKey {
+pub(crate) struct RejectedKey {
     placeholder: Placeholder,
     message: String,
 }
 
 impl RejectedKey {
+    /// Makes what changes the answers to requests with this grant's key.
+    pub(crate) fn new(info: &CredentialInfo, placeholder: Placeholder) -> Self {
+        let grant = info.key();
+        let message = format!(
+            "Google does not accept the key of the grant {grant} any more. Outside of this \
+             sandbox, run: moat grant {grant}"
+        );
+        Self { placeholder, message }
+    }
+
     /// Whether the request got the grant's key: it has no other one.
     fn is_filled(&self, request: &request::Parts) -> bool {
         let is_ours = |headers: &HeaderMap, name| {

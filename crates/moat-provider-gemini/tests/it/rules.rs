@@ -161,6 +161,9 @@ fn no_valid_key() -> Value {
 #[test]
 fn a_key_that_is_rejected_names_the_command_that_helps() {
     let rules = rules("prompt");
+    let targets = rules.transforms().iter().map(|rule| rule.target());
+    let of_key: Vec<_> = rules.credentials().iter().map(|rule| rule.target()).collect();
+    assert_eq!(targets.collect::<Vec<_>>(), of_key, "no strict run may go further");
     let placeholder = &rules.credentials()[0].placeholders()[0];
     let (ours, other) = (placeholder.as_str(), "AIza-of-the-client");
     let at =
