@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use moat_host::{
-    ConnectTo, CorporateProxy, HttpsClient, LoopbackRedirects, SystemClock, SystemCommands,
-    SystemEntropy, SystemEnvironment, SystemFiles, SystemTerminal,
+    ConnectTo, CorporateProxy, EndingSignals, HttpsClient, LoopbackRedirects, SystemClock,
+    SystemCommands, SystemEntropy, SystemEnvironment, SystemFiles, SystemTerminal,
 };
 use moat_provider_core::{
     BoxFuture, Clock, CommandRunner, Entropy, Environment, FileSystem, HttpClient,
@@ -40,11 +40,16 @@ enum KeyPlace {
 pub(crate) struct Machine {
     environment: Arc<dyn Environment>,
     store: OnceLock<FileStore>,
+    signals: EndingSignals,
 }
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        Self { environment: Arc::new(SystemEnvironment), store: OnceLock::new() }
+        Self {
+            environment: Arc::new(SystemEnvironment),
+            store: OnceLock::new(),
+            signals: EndingSignals::new(),
+        }
     }
 
     /// The store of the profile, the same for the whole process.
@@ -138,7 +143,11 @@ impl System for Machine {
     }
 
     fn terminal(&self) -> Arc<dyn Terminal> {
-        Arc::new(SystemTerminal::new(self.programs()))
+        Arc::new(SystemTerminal::new(self.programs()).ended_by(self.signals.clone()))
+    }
+
+    fn release_signals(&self) {
+        self.signals.release();
     }
 
     fn commands(&self) -> Arc<dyn CommandRunner> {

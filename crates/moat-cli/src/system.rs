@@ -39,6 +39,10 @@ pub(crate) trait System {
     /// The person.
     fn terminal(&self) -> Arc<dyn Terminal>;
 
+    /// Leaves `SIGTERM` and `SIGHUP` to the command, which listens to them from now on. Before, they
+    /// end this process, and the terminal has its modes back.
+    fn release_signals(&self);
+
     /// The starter of programs.
     fn commands(&self) -> Arc<dyn CommandRunner>;
 

@@ -4,8 +4,9 @@
 //!
 //! The options before it are for tests. `--session` makes a session whose terminal is standard
 //! input, `--no-terminal` one without a terminal, `--background` puts the rest into the background
-//! of the session, `--exec` becomes another program. `--until FIFO` drops the question when somebody writes to a named pipe, `--panic
-//! FIFO` panics then.
+//! of the session, `--exec` becomes another program. `--until FIFO` drops the question when somebody
+//! writes to a named pipe, `--panic FIFO` panics then. `--release` leaves the signals that end it to
+//! itself, and only prints them; `--end` sends itself one after the answer.
 
 #![expect(clippy::disallowed_methods, reason = "an example prints what it was told")]
 #![expect(clippy::print_stdout, reason = "that is what it is for")]
@@ -16,14 +17,19 @@ use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use moat_host::{SystemCommands, SystemEnvironment, SystemTerminal, read_secret_from_stdin};
+use moat_host::{
+    EndingSignals, SystemCommands, SystemEnvironment, SystemTerminal, read_secret_from_stdin,
+};
 use moat_provider_core::{Answer, CommandRunner, CommandSpec, Result, Terminal};
+use nix::sys::signal::{Signal, raise};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
-    let mut ends = None;
+    let (mut ends, signals) = (None, EndingSignals::new());
+    let (mut heard, mut is_ended) = (None, false);
     while args.first().is_some_and(|arg| arg.starts_with("--")) {
         match args.remove(0).as_str() {
             "--session" => {
@@ -37,10 +43,15 @@ async fn main() -> ExitCode {
             "--background" => return in_background(&args),
             "--until" => ends = Some((args.remove(0), End::Drop)),
             "--panic" => ends = Some((args.remove(0), End::Panic)),
+            "--release" => {
+                heard = Some(signal(SignalKind::terminate()).unwrap());
+                signals.release();
+            }
+            "--end" => is_ended = true,
             other => panic!("there is no option {other}"),
         }
     }
-    let asked = ask(&args);
+    let asked = ask(&args, signals);
     let answer = match ends {
         None => asked.await,
         Some((fifo, end)) => tokio::select! {
@@ -51,6 +62,13 @@ async fn main() -> ExitCode {
             },
         },
     };
+    if is_ended {
+        raise(Signal::SIGTERM).unwrap();
+    }
+    if let Some(mut heard) = heard {
+        heard.recv().await;
+        println!("heard");
+    }
     match answer {
         Ok(answer) => {
             println!("answer: {answer}");
@@ -68,10 +86,10 @@ enum End {
     Panic,
 }
 
-async fn ask(args: &[String]) -> Result<String> {
+async fn ask(args: &[String], signals: EndingSignals) -> Result<String> {
     let args: Vec<_> = args.iter().map(String::as_str).collect();
     let commands = SystemCommands::new(Arc::new(SystemEnvironment));
-    let terminal = SystemTerminal::new(commands.clone());
+    let terminal = SystemTerminal::new(commands.clone()).ended_by(signals);
     let spec = |args: &[&str]| CommandSpec::new(args[0]).args(args[1..].iter().copied());
     Ok(match args[..] {
         ["tell", text] => format!("{:?}", terminal.tell(text).await?),

@@ -25,4 +25,4 @@ pub use crate::http::{ConnectTo, CorporateProxy, HttpsClient, HttpsClientBuilder
 pub use crate::ports::{HostPorts, HostPortsBuilder};
 pub use crate::redirects::LoopbackRedirects;
 pub use crate::stdin::{read_secret_from, read_secret_from_stdin};
-pub use crate::terminal::SystemTerminal;
+pub use crate::terminal::{EndingSignals, SystemTerminal};

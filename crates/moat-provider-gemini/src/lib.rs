@@ -13,6 +13,7 @@ mod issuing;
 mod kind;
 mod oauth;
 mod refresh;
+mod rejected;
 mod revoke;
 mod rules;
 mod upgrade;

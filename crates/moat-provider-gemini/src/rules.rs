@@ -1,16 +1,19 @@
 //! Where key and token go on the wire.
 
+use std::sync::Arc;
+
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use moat_provider_core::{
     AnswerRewrite, CannedAnswer, Companion, CredentialInfo, CredentialRule, Fill, HeaderTemplate,
     LocalAnswer, PathPattern, ProxyConfigurer, Result, RunContext, SecretRef, Slot, SlotGroup,
-    Target,
+    Target, TransformRule,
 };
 use serde_json::json;
 
 use crate::api::{API_KEY, KEY_HOST, TOKEN_HOST};
-use crate::kind::{self, Kind};
+use crate::kind::{self, Kind, NAME};
+use crate::rejected::{QUERY_KEYS, RejectedKey};
 
 /// Google's server for Gemini Code Assist, for logins.
 pub(crate) const LOGIN_HOST: &str = "cloudcode-pa.googleapis.com";
@@ -65,16 +68,19 @@ fn key(proxy: &mut dyn ProxyConfigurer, info: &CredentialInfo, run: &RunContext)
         [
             Slot::Header(API_KEY),
             Slot::Header(AUTHORIZATION),
-            Slot::QueryKey("key".into()),
-            Slot::QueryKey("access_token".into()),
+            Slot::QueryKey(QUERY_KEYS[0].into()),
+            Slot::QueryKey(QUERY_KEYS[1].into()),
         ],
     );
     let resources = VERSIONS
         .iter()
         .flat_map(|version| RESOURCES.iter().map(move |resource| format!("/{version}/{resource}")));
     let beside = BESIDE.iter().map(|path| (*path).to_owned());
+    let rejected = Arc::new(RejectedKey::new(info, placeholder.clone()));
     for path in resources.chain(beside) {
         let target = Target::host(KEY_HOST)?.under(&path)?;
+        // Not for the whole host: a strict run may go wherever a rule is.
+        proxy.transform(TransformRule::new(NAME.clone(), target.clone(), rejected.clone()));
         proxy.credential(
             CredentialRule::new(target, API_KEY, HeaderTemplate::Raw, SecretRef::token(info.key()))
                 .placeholder(placeholder.clone())

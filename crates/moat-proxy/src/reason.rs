@@ -123,7 +123,7 @@ reasons! {
     ClientCredential = "client-credential", FORBIDDEN, "the request carries a credential of its own, which a strict run does not let pass",
         "send the placeholder or no credential, or start the run in permissive mode";
     IssuingEndpoint = "issuing-endpoint", FORBIDDEN, "the endpoint issues credentials or access that would outlive the run",
-        "do this outside of the sandbox";
+        "no flag of a run helps: do this at the vendor's site, outside of the sandbox, and grant what comes of it";
     UnreadableGraphql = "unreadable-graphql", FORBIDDEN, "the GraphQL operation cannot be read, and some operations here issue access",
         "send the text of the operation, as JSON and without compression";
     BodyTooLong = "body-too-long", PAYLOAD_TOO_LARGE, "the body is longer than what may be held to look for a placeholder or to sign",

@@ -74,7 +74,8 @@ impl RuleBook {
         let (key, mode) = (self.placeholders.clone(), self.policy.mode());
         let generation = Generation::new(&rules, &issuing, &credentials.secrets, key, mode)?;
         let (context, clock) = (Arc::clone(&self.context), Arc::clone(&self.clock));
-        let mut builder = RunRules::builder(context, clock, self.policy.clone(), generation)
+        let policy = self.policy.clone().with_issuing(&issuing);
+        let mut builder = RunRules::builder(context, clock, policy, generation)
             .addresses(self.addresses.clone())
             .keeper(keeper);
         for (key, router) in endpoints {

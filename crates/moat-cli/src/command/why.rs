@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, request};
 use moat_provider_core::{
-    CredentialInfo, CredentialKey, Placeholder, PlaceholderKey, ProxyRules, RunContext, Secret,
-    SecretName, Secrets,
+    CredentialInfo, CredentialKey, IssuingEndpoints, Placeholder, PlaceholderKey, ProxyRules,
+    RunContext, Secret, SecretName, Secrets,
 };
 use moat_proxy::engine::{Generation, How, NotUsed, Place, Used, Verdict};
 use moat_proxy::{AddressPolicy, Authority, Host, Mode, Policy, Refusal, RequestPath};
@@ -128,6 +128,7 @@ fn stand_ins(app: &App<'_>, info: &CredentialInfo) -> Secrets {
 /// The rules of a run that is never started.
 pub(super) struct Judge {
     rules: ProxyRules,
+    issuing: Vec<(CredentialKey, IssuingEndpoints)>,
     generation: Generation,
 }
 
@@ -160,7 +161,7 @@ impl Judge {
         }
         let secrets = with_minted(app, infos, secrets);
         let generation = Generation::new(&rules, &issuing, &secrets, key, mode)?;
-        Ok(Self { rules, generation })
+        Ok(Self { rules, issuing, generation })
     }
 
     /// Names the hosts to which a secret may go.
@@ -227,13 +228,14 @@ impl Judge {
         method: &Method,
         url: &Uri,
     ) -> Result<RequestPath, Refusal> {
+        let policy = policy.clone().with_issuing(&self.issuing);
         policy.judge_connect(authority, self.generation.granted_targets())?;
         let target = url.path_and_query().map_or("/", |target| target.as_str());
         let path = RequestPath::parse(target.as_bytes())?;
         let host = authority.host().as_text();
         let granted = self.generation.targets_at(&host, authority.port());
         policy.judge(authority, method, &path, granted)?;
-        let addresses = AddressPolicy::new(policy);
+        let addresses = AddressPolicy::new(&policy);
         match authority.host() {
             Host::Address(address) => drop(addresses.judge(authority, &[*address])?),
             Host::Name(_) => drop(addresses.known(authority)?),

@@ -66,10 +66,25 @@ async fn a_conversation_goes_on_in_the_next_run() {
 #[tokio::test]
 #[ignore = "needs bubblewrap and Gemini CLI; run cargo xtask e2e"]
 async fn a_credential_that_was_revoked_says_what_to_do() {
-    let (machine, google) = machine().await;
-    google.grant_login(&machine).await;
-    machine.vendor.revoke_all();
-    let refused = gemini().run(&machine, GRANT, "hello").await;
-    assert_ne!(refused.code, Some(0), "{refused}");
-    assert!(refused.says("moat grant gemini"), "{refused}");
+    for who in ["key", "login"] {
+        let (machine, google) = machine().await;
+        if who == "login" {
+            google.grant_login(&machine).await;
+        }
+        machine.vendor.revoke_all();
+        let refused = gemini().run(&machine, GRANT, "hello").await;
+        assert_ne!(refused.code, Some(0), "{who}: {refused}");
+        assert!(refused.says("moat grant gemini"), "{who}: {refused}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn a_token_that_would_outlive_the_run_is_not_issued_and_no_flag_is_suggested() {
+    let (machine, _) = machine().await;
+    let url = format!("https://{API}/v1alpha/auth_tokens");
+    let flags = [GRANT, &["--policy", "strict"]].concat();
+    let refused = machine.run(&flags, &["curl", "-sS", "-X", "POST", &url]).await;
+    assert!(refused.says("no flag of a run helps") && !refused.says("--allow"), "{refused}");
+    assert!(machine.vendor.seen().iter().all(|seen| !seen.path.contains("auth_tokens")));
 }

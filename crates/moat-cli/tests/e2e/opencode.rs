@@ -1,4 +1,4 @@
-//! OpenCode in the sandbox, on keys of two vendors.
+//! OpenCode in the sandbox, on keys of three vendors.
 
 use std::sync::Arc;
 
@@ -6,22 +6,26 @@ use crate::agents::Agent;
 use crate::anthropic::Anthropic;
 use crate::google::{API, Google};
 use crate::machine::Machine;
+use crate::openai::{self, Offer, OpenAi};
 use crate::vendor::Double;
 
 const GEMINI: &[&str] = &["--grant", "gemini"];
+const OPENAI: &[&str] = &["--grant", "openai"];
 const ANTHROPIC: &[&str] = &["--grant", "anthropic"];
 
 fn opencode() -> Agent {
     Agent::new("opencode", &["opencode-linux-x64/bin"])
 }
 
-/// Makes a machine whose person has granted keys of both.
+/// Makes a machine whose person has granted keys of all three.
 async fn machine() -> Machine {
     let (google, anthropic) = (Arc::new(Google::new()), Arc::new(Anthropic::new()));
-    let doubles = [google.clone() as Arc<dyn Double>, anthropic.clone()];
+    let openai = Arc::new(OpenAi::new(Offer::Http));
+    let doubles = [google.clone() as Arc<dyn Double>, anthropic.clone(), openai.clone()];
     let machine = Machine::with(doubles).await;
     google.grant_key(&machine).await;
     anthropic.grant(&machine).await;
+    openai.grant(&machine).await;
     machine
 }
 
@@ -29,7 +33,8 @@ async fn machine() -> Machine {
 #[ignore = "needs bubblewrap and OpenCode; run cargo xtask e2e"]
 async fn each_key_answers_a_prompt_and_nothing_else_does() {
     let machine = machine().await;
-    for (grants, host) in [(GEMINI, API), (ANTHROPIC, crate::anthropic::API)] {
+    let rows = [(GEMINI, API), (ANTHROPIC, crate::anthropic::API), (OPENAI, openai::API)];
+    for (grants, host) in rows {
         let before = machine.vendor.asked("key");
         let answered = opencode().run(&machine, grants, "--help me").await;
         assert!(answered.text().contains("hello from the double"), "{answered}");
@@ -38,10 +43,15 @@ async fn each_key_answers_a_prompt_and_nothing_else_does() {
         let strangers: Vec<_> = strangers.filter(|seen| seen.account.is_none()).collect();
         assert!(strangers.is_empty(), "nothing arrived without a credential: {strangers:?}");
     }
-    let variables = ["GOOGLE_GENERATIVE_AI_API_KEY=made-up", "OPENCODE_DISABLE_MODELS_FETCH=1"];
-    let command = ["opencode", "run", "hello"];
-    let refused = opencode().stranger(&machine, API, &variables, &command).await;
-    assert!(refused.code != Some(0) && refused.says("API key not valid"), "{refused}");
+    for (variable, host, says) in [
+        ("GOOGLE_GENERATIVE_AI_API_KEY=made-up", API, "API key not valid"),
+        ("OPENAI_API_KEY=made-up", openai::API, "Incorrect API key provided"),
+    ] {
+        let variables = [variable, "OPENCODE_DISABLE_MODELS_FETCH=1"];
+        let command = ["opencode", "run", "hello"];
+        let refused = opencode().stranger(&machine, host, &variables, &command).await;
+        assert!(refused.code != Some(0) && refused.says(says), "{refused}");
+    }
 }
 
 #[tokio::test]
@@ -65,7 +75,9 @@ async fn a_conversation_goes_on_in_the_next_run() {
 async fn a_key_that_was_revoked_says_what_to_do() {
     let machine = machine().await;
     machine.vendor.revoke_all();
-    let refused = opencode().run(&machine, ANTHROPIC, "hello").await;
-    assert_ne!(refused.code, Some(0), "{refused}");
-    assert!(refused.says("moat grant anthropic"), "{refused}");
+    for grants in [ANTHROPIC, GEMINI, OPENAI] {
+        let refused = opencode().run(&machine, grants, "hello").await;
+        assert_ne!(refused.code, Some(0), "{refused}");
+        assert!(refused.says(&format!("moat grant {}", grants[1])), "{refused}");
+    }
 }

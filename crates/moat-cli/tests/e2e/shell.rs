@@ -103,6 +103,39 @@ async fn ctrl_c_without_a_sandbox_is_for_the_command() {
     assert!(runs.text().contains("stopped (4)"), "the run came to its end: {runs}");
 }
 
+#[tokio::test]
+#[ignore = "needs python; run cargo xtask e2e"]
+async fn a_signal_in_the_middle_of_a_question_leaves_the_terminal_with_its_echo() {
+    let machine = Machine::granted().await;
+    for (signal, code) in [("SIGTERM", "-15"), ("SIGHUP", "-1")] {
+        let script = format!(
+            "
+def echoes(): return termios.tcgetattr(fd)[3] & termios.ECHO
+expect('Token: ')
+if echoes(): sys.exit('what is typed is seen')
+os.kill(pid, signal.{signal})
+while not echoes(): time.sleep(0.01)
+"
+        );
+        let words = ["grant", "github", "--source", "prompt"];
+        assert_eq!(on_a_terminal(&machine, &script, &words).await.text(), code);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn a_signal_after_a_question_is_for_the_command() {
+    let machine = Machine::granted().await;
+    std::fs::write(machine.workspace().join("moat.toml"), "grants = [\"github\"]\n").unwrap();
+    let script = "
+expect('Let it?'); os.write(fd, b'y\\r')
+expect('ready'); os.kill(pid, signal.SIGTERM); expect('caught')
+";
+    let command = "trap 'echo caught; exit 4' TERM; echo ready; while :; do sleep 0.05; done";
+    let words = ["run", "--", "sh", "-c", command];
+    assert_eq!(on_a_terminal(&machine, script, &words).await.text(), "4");
+}
+
 /// Runs the command on a terminal, drives it with a script of Python's, and prints its exit code.
 async fn on_a_terminal(machine: &Machine, script: &str, words: &[&str]) -> Output {
     let driver = pty_driver(&format!("pid, fd = start()\n{script}\nprint(end(pid))"));

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use moat_provider_core::{Alphabet, Credential};
+use moat_provider_testkit::Canary;
+use time::OffsetDateTime;
+
 use crate::github::{GitHub, canary, text};
 use crate::support::Moat;
 
@@ -177,6 +181,30 @@ fn why_asks_the_rules_of_what_is_granted() {
     let text = moat.run(&["why", "https://api.github.com/user"]).succeeded().stdout;
     assert!(text.contains("It gets the credential github"), "{text}");
     assert_eq!(github.requests().len(), 1, "nothing is sent");
+}
+
+#[test]
+fn why_suggests_no_flag_that_does_not_help() {
+    let github = GitHub::new();
+    let moat = github.granted();
+    let (key, now) = (Canary::shaped("AIza", Alphabet::Base64Url, 35), OffsetDateTime::UNIX_EPOCH);
+    moat.store(&Credential::builder("gemini".parse().unwrap(), key.secret(), now).build());
+    let why = |method: &str, url: &str| {
+        moat.run(&["why", "--json", "--policy", "strict", "--method", method, url]).json()
+    };
+    let api = "https://generativelanguage.googleapis.com";
+    for (method, url) in [
+        ("POST", format!("{api}/v1alpha/auth_tokens")),
+        ("POST", "https://api.github.com/user/keys".to_owned()),
+    ] {
+        let issuing = why(method, &url);
+        assert_eq!(issuing["reason"], "issuing-endpoint", "{issuing}");
+        let fix = issuing["fix"].as_str().unwrap();
+        assert!(fix.contains("outside of the sandbox") && !fix.contains("--allow"), "{fix}");
+    }
+    let other = why("GET", &format!("{api}/v1alpha/auth_tokens"));
+    assert_eq!(other["reason"], "request-not-allowed", "{other}");
+    assert!(other["fix"].as_str().unwrap().starts_with("--allow"), "{other}");
 }
 
 #[test]

@@ -91,11 +91,15 @@ impl Moat {
 
     /// Changes what is stored of a grant, as another program would have left it.
     pub(crate) fn edit(&self, grant: &str, edit: impl FnOnce(&Credential) -> Credential) {
-        let store = FileStore::builder(self.home()).build();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let stored = store.load(&grant.parse().unwrap()).await.unwrap();
-            store.save(&edit(&stored.credential), Expect::Anything).await.unwrap();
+        let key = grant.parse().unwrap();
+        let stored = in_store(&self.home(), async |store| store.load(&key).await.unwrap());
+        self.store(&edit(&stored.credential));
+    }
+
+    /// Stores a credential, as another program would; the key of the store has to be there.
+    pub(crate) fn store(&self, credential: &Credential) {
+        in_store(&self.home(), async |store| {
+            store.save(credential, Expect::Anything).await.unwrap();
         });
     }
 
@@ -116,6 +120,12 @@ impl Moat {
         found.sort();
         found
     }
+}
+
+fn in_store<T>(home: &Path, act: impl AsyncFnOnce(&FileStore) -> T) -> T {
+    let store = FileStore::builder(home).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(act(&store))
 }
 
 impl Ended {

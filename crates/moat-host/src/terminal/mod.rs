@@ -2,6 +2,7 @@
 
 mod attached;
 mod browser;
+mod ending;
 mod line;
 mod tty;
 
@@ -14,6 +15,7 @@ use moat_provider_core::{
 use tokio::sync::Mutex;
 
 use self::attached::Attached;
+pub use self::ending::EndingSignals;
 use self::line::Echo;
 use self::tty::{Capability, Question, Tty};
 use crate::commands::SystemCommands;
@@ -33,7 +35,7 @@ const DRAWING: &[&str] = &["TERM", "COLORTERM", "NO_COLOR"];
 ///
 /// Dropping the future of a question takes the question back; the terminal has its former modes
 /// when the drop returns. A process that is killed with a signal in the middle of a question leaves
-/// the terminal as it is.
+/// the terminal as it is, but for what [`EndingSignals`] hear.
 ///
 /// Programs are started as [`SystemCommands`] does, with the person's whole terminal and the
 /// variables that they need to draw on it and to open a browser (`TERM`, `COLORTERM`, `NO_COLOR`,
@@ -41,6 +43,7 @@ const DRAWING: &[&str] = &["TERM", "COLORTERM", "NO_COLOR"];
 #[derive(Debug)]
 pub struct SystemTerminal {
     commands: SystemCommands,
+    signals: Option<EndingSignals>,
     /// One thing at a time.
     turn: Mutex<()>,
 }
@@ -49,7 +52,15 @@ impl SystemTerminal {
     /// Makes a terminal that starts programs with these commands.
     #[must_use]
     pub fn new(commands: SystemCommands) -> Self {
-        Self { commands, turn: Mutex::new(()) }
+        Self { commands, signals: None, turn: Mutex::new(()) }
+    }
+
+    /// Has questions end before these signals end the process; without this the process ends in the
+    /// middle of one.
+    #[must_use]
+    pub fn ended_by(mut self, signals: EndingSignals) -> Self {
+        self.signals = Some(signals);
+        self
     }
 
     async fn question(&self, prompt: String, echo: Echo) -> Result<Secret> {
@@ -59,7 +70,7 @@ impl SystemTerminal {
             Some(_) => Capability::Ansi,
         };
         let _turn = self.turn.lock().await;
-        Question::ask(prompt, echo, capability)?.answer().await
+        Question::ask(prompt, echo, capability, self.signals.as_ref())?.answer().await
     }
 
     /// Asks for a line that is no secret.

@@ -1,8 +1,8 @@
 //! The terminal of this process: its modes, and what is typed.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, PipeReader, PipeWriter, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, IsTerminal, PipeWriter, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::thread::{self, JoinHandle};
 
@@ -16,6 +16,7 @@ use nix::sys::termios::{
 use nix::unistd::{getpgrp, read, tcgetpgrp};
 use tokio::sync::oneshot;
 
+use super::ending::{EndingSignals, Held};
 use super::line::{Echo, Line, Step};
 
 /// Makes terminals mark what is pasted (xterm's private mode 2004), and not any more.
@@ -74,13 +75,13 @@ impl Tty {
         self.output.flush()
     }
 
-    /// Asks a question and reads the answer, until `cancel` is closed.
+    /// Asks a question and reads the answer, until one of these is readable or closed.
     fn ask(
         mut self,
         prompt: &str,
         echo: Echo,
         capability: Capability,
-        cancel: &PipeReader,
+        cancel: &[BorrowedFd<'_>],
     ) -> Result<Secret> {
         let modes = Modes::change(&mut self, echo, capability)?;
         modes.tty.show(prompt).map_err(|error| broken(&error))?;
@@ -105,17 +106,15 @@ impl Tty {
 
     /// Waits for a byte; `None` at the end of input, and when nobody wants it any more. One at a
     /// time: what comes behind the line is for the next question.
-    fn next_byte(&self, cancel: &PipeReader) -> io::Result<Option<u8>> {
+    fn next_byte(&self, cancel: &[BorrowedFd<'_>]) -> io::Result<Option<u8>> {
+        let watched = std::iter::once(self.input.as_fd()).chain(cancel.iter().copied());
+        let mut ready: Vec<_> = watched.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         loop {
-            let mut ready = [
-                PollFd::new(self.input.as_fd(), PollFlags::POLLIN),
-                PollFd::new(cancel.as_fd(), PollFlags::POLLIN),
-            ];
             match poll(&mut ready, PollTimeout::NONE) {
                 Err(Errno::EINTR) => continue,
                 polled => polled?,
             };
-            if ready[1].any() != Some(false) {
+            if ready[1..].iter().any(|fd| fd.any() != Some(false)) {
                 return Ok(None);
             }
             let mut byte = [0];
@@ -187,13 +186,24 @@ pub(super) struct Question {
 }
 
 impl Question {
-    pub(super) fn ask(prompt: String, echo: Echo, capability: Capability) -> Result<Self> {
+    pub(super) fn ask(
+        prompt: String,
+        echo: Echo,
+        capability: Capability,
+        signals: Option<&EndingSignals>,
+    ) -> Result<Self> {
         let tty = Tty::open()?;
         let (reader, writer) = io::pipe().map_err(|error| broken(&error))?;
+        let held = signals.map(EndingSignals::hold).transpose().map_err(|error| broken(&error))?;
         let (sender, answer) = oneshot::channel();
         let thread = thread::Builder::new().name("moat-terminal".to_owned()).spawn(move || {
+            let wake = held.as_ref().map(Held::wake);
+            let cancel: Vec<_> = std::iter::once(reader.as_fd()).chain(wake).collect();
+            let answer = tty.ask(&prompt, echo, capability, &cancel);
+            // Ends the process where a signal has come.
+            drop(held);
             // Nobody listens any more when the question was taken back.
-            let _ = sender.send(tty.ask(&prompt, echo, capability, &reader));
+            let _ = sender.send(answer);
         });
         let thread = thread.map_err(|error| broken(&error))?;
         Ok(Self { cancel: Some(writer), thread: Some(thread), answer })

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use moat_provider_testkit::Canary;
+use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tempfile::TempDir;
@@ -151,6 +152,38 @@ fn a_panic_leaves_the_terminal_as_it_was() {
     let ended = ended_by("--panic");
     assert!(!ended.success);
     assert!(ended.screen.contains("\x1b[?2004l"), "{ended:?}");
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was_and_ends_the_process() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        for what in ["secret", "ask"] {
+            let mut person = Person::sits_at(&[what, "Token"]);
+            person.sees("\x1b[?2004h").sees("Token: ").types("half of it").sends(signal);
+            person.sees("\x1b[?2004l");
+            let ended = person.ends();
+            assert_eq!(ended.signal, Some(signal as i32), "{ended:?}");
+            assert_eq!(ended.printed, "");
+        }
+    }
+}
+
+#[test]
+fn a_signal_after_a_question_ends_the_process_at_once() {
+    let mut person = Person::start("xterm", &["--session", "--end"], &["ask", "Name"]);
+    person.sees("Name: ").types("abc\r");
+    let ended = person.ends();
+    assert_eq!((ended.signal, &*ended.printed), (Some(Signal::SIGTERM as i32), ""), "{ended:?}");
+}
+
+#[test]
+fn a_signal_that_the_program_handles_ends_the_question_alone() {
+    let mut person = Person::start("xterm", &["--session", "--release"], &["secret", "Token"]);
+    person.sees("Token: ").types("half of it").sends(Signal::SIGTERM);
+    person.sees("\x1b[?2004l");
+    let ended = person.ends();
+    assert_eq!(ended.signal, None, "{ended:?}");
+    assert!(ended.printed.starts_with("heard\nCancelled: "), "{ended:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -11,7 +12,9 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
 
 /// How long something may take that takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,6 +49,8 @@ pub(crate) struct Ended {
     pub(crate) printed: String,
     pub(crate) screen: String,
     pub(crate) success: bool,
+    /// The number of the signal that ended it.
+    pub(crate) signal: Option<i32>,
 }
 
 impl Person {
@@ -106,17 +111,23 @@ impl Person {
         self
     }
 
+    /// Sends the example a signal.
+    pub(crate) fn sends(&mut self, signal: Signal) -> &mut Self {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+        self
+    }
+
     /// Waits for the end, and expects the terminal to be as it was.
     pub(crate) fn ends(mut self) -> Ended {
         let mut printed = String::new();
         self.child.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
-        let success = self.child.wait().unwrap().success();
+        let status = self.child.wait().unwrap();
         let modes = tcgetattr(&self.terminal).unwrap().local_flags;
         for flag in [LocalFlags::ECHO, LocalFlags::ICANON, LocalFlags::ISIG, LocalFlags::IEXTEN] {
             assert!(modes.contains(flag), "the terminal lacks {flag:?}");
         }
         let screen = self.screen.0.lock().unwrap().clone();
-        Ended { printed, screen, success }
+        Ended { printed, screen, success: status.success(), signal: status.signal() }
     }
 }
 

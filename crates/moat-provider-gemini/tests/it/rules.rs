@@ -1,10 +1,13 @@
 //! Where key and token go, and what is refused.
 
-use http::{Method, StatusCode};
-use moat_provider_core::{Companion, CredentialProvider, Fill, HeaderTemplate, ProxyRules};
+use http::request::Builder;
+use http::{Method, Request, Response, StatusCode};
+use moat_provider_core::{
+    Companion, CredentialProvider, Fill, HeaderTemplate, Interest, ProxyRules,
+};
 use moat_provider_gemini::Gemini;
 use moat_provider_testkit::golden;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{granted, placeholder, rules_of, run};
 
@@ -128,6 +131,83 @@ fn a_login_that_is_refused_names_the_command_that_helps() {
     assert!(body.contains("run: moat grant gemini"), "{body}");
     assert_eq!(said("/v1internal:streamGenerateContent", 403), None);
     assert_eq!(said("/tokeninfo", 401), None);
+}
+
+/// Returns what a client reads that sent this request and got this answer.
+fn read(rules: &ProxyRules, request: Builder, status: u16, body: &Value) -> Option<Value> {
+    let transformer = rules.transforms()[0].transformer().clone();
+    let request = request.body(()).unwrap().into_parts().0;
+    let response = Response::builder().status(status);
+    let response = response.header("content-type", "application/json; charset=UTF-8");
+    let response = response.body(()).unwrap().into_parts().0;
+    let Interest::Body { limit } = transformer.interest(&request, &response) else { return None };
+    let body = body.to_string();
+    assert!(body.len() < limit);
+    let changed = transformer.transform_body(&request, body.into()).unwrap();
+    Some(serde_json::from_slice(&changed).unwrap())
+}
+
+fn no_valid_key() -> Value {
+    let reason = json!({
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID",
+        "domain": "googleapis.com",
+    });
+    json!({"error": {
+        "code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT",
+        "details": [reason],
+    }})
+}
+
+#[test]
+fn a_key_that_is_rejected_names_the_command_that_helps() {
+    let rules = rules("prompt");
+    let targets = rules.transforms().iter().map(|rule| rule.target());
+    let of_key: Vec<_> = rules.credentials().iter().map(|rule| rule.target()).collect();
+    assert_eq!(targets.collect::<Vec<_>>(), of_key, "no strict run may go further");
+    let placeholder = &rules.credentials()[0].placeholders()[0];
+    let (ours, other) = (placeholder.as_str(), "AIza-of-the-client");
+    let at =
+        |query: &str| format!("https://generativelanguage.googleapis.com/v1beta/models{query}");
+    let plain = || Request::post(at("?alt=sse"));
+    for request in [
+        plain(),
+        plain().header("x-goog-api-key", ours),
+        plain().header("authorization", format!("Bearer {ours}")),
+        Request::get(at(&format!("?key={ours}"))),
+    ] {
+        let mut expected = no_valid_key();
+        let read = read(&rules, request, 400, &no_valid_key()).unwrap();
+        let said = read["error"]["message"].as_str().unwrap();
+        assert!(said.contains("run: moat grant gemini"), "{said}");
+        expected["error"]["message"] = json!(said);
+        assert_eq!(read, expected, "what clients look at stays");
+    }
+    let list = read(&rules, plain(), 400, &json!([no_valid_key()])).unwrap();
+    assert!(list[0]["error"]["message"].as_str().unwrap().contains("moat grant gemini"));
+    for request in [
+        plain().header("x-goog-api-key", other),
+        plain().header("authorization", format!("Bearer {other}")),
+        Request::get(at(&format!("?key={other}"))),
+    ] {
+        assert_eq!(read(&rules, request, 400, &no_valid_key()), None, "not this grant's key");
+    }
+}
+
+#[test]
+fn what_else_is_wrong_with_a_request_is_said_as_it_is() {
+    let rules = rules("prompt");
+    let post = || Request::post("https://generativelanguage.googleapis.com/v1beta/models/m:x");
+    let mut other = no_valid_key();
+    other["error"]["details"][0]["reason"] = json!("API_KEY_SERVICE_BLOCKED");
+    let bad_field = json!({"error": {
+        "code": 400, "message": "API_KEY_INVALID", "status": "INVALID_ARGUMENT",
+    }});
+    for body in [other, bad_field, json!({"error": "API_KEY_INVALID"}), json!([]), json!("x")] {
+        assert_eq!(read(&rules, post(), 400, &body), Some(body));
+    }
+    for status in [200, 401, 403, 429, 500] {
+        assert_eq!(read(&rules, post(), status, &no_valid_key()), None, "{status}");
+    }
 }
 
 #[test]

@@ -8,7 +8,9 @@ use std::str::FromStr;
 
 use http::Method;
 use ipnet::IpNet;
-use moat_provider_core::{Error, Result, Target};
+use moat_provider_core::{
+    CredentialKey, Error, IssuingEndpoint, IssuingEndpoints, IssuingHandling, Result, Target,
+};
 
 pub use self::entry::Denial;
 use self::entry::{Allowance, Entry, is_limited};
@@ -74,6 +76,7 @@ pub struct Policy {
     denied: Vec<Denial>,
     allowed_networks: Vec<IpNet>,
     denied_networks: Vec<IpNet>,
+    issuing: Vec<(CredentialKey, IssuingEndpoint)>,
 }
 
 impl Policy {
@@ -86,7 +89,20 @@ impl Policy {
             denied: Vec::new(),
             allowed_networks: Vec::new(),
             denied_networks: Vec::new(),
+            issuing: Vec::new(),
         })
+    }
+
+    /// Takes the endpoints of the run's grants that issue credentials (law L16). The rules refuse them
+    /// whatever an entry allows: so nobody is told to allow one.
+    #[must_use]
+    pub fn with_issuing(mut self, grants: &[(CredentialKey, IssuingEndpoints)]) -> Self {
+        let all = grants.iter().flat_map(|(grant, endpoints)| {
+            endpoints.as_slice().iter().map(|endpoint| (grant.clone(), endpoint.clone()))
+        });
+        // Which operation a request with GraphQL is for, its body tells.
+        self.issuing = all.filter(|(_, it)| it.graphql_fields().is_empty()).collect();
+        self
     }
 
     /// Returns the mode.
@@ -139,7 +155,8 @@ impl Policy {
     /// # Errors
     ///
     /// [`Reason::MethodRefused`], [`Reason::Denied`], [`Reason::PathAmbiguous`],
-    /// [`Reason::MethodAmbiguous`], [`Reason::HostNotAllowed`] and [`Reason::RequestNotAllowed`].
+    /// [`Reason::MethodAmbiguous`], [`Reason::HostNotAllowed`], [`Reason::RequestNotAllowed`], and
+    /// [`Reason::IssuingEndpoint`] where allowing it would not help.
     pub fn judge<'a>(
         &'a self,
         authority: &Authority,
@@ -171,11 +188,13 @@ impl Policy {
             let host = authority.host().as_text();
             nearby |= target.host_pattern().matches(&host, authority.port());
         }
-        match unclear {
-            Some(target) => Err(path.refusal().rule(target)),
-            None if nearby => Err(request_not_allowed(authority, method, path)),
-            None => Err(not_allowed(Reason::HostNotAllowed, authority)),
+        if let Some(target) = unclear {
+            return Err(path.refusal().rule(target));
         }
+        Err(self.refused_anyway(authority, method, path).unwrap_or_else(|| match nearby {
+            true => request_not_allowed(authority, method, path),
+            false => not_allowed(Reason::HostNotAllowed, authority),
+        }))
     }
 
     /// Whether some requests to a host and port are judged otherwise than others, so that a tunnel
@@ -194,6 +213,24 @@ impl Policy {
         self.denied.iter().any(denied)
             || self.allowed.iter().any(allowed)
             || (self.mode == Mode::Strict && granted.into_iter().any(by_grant))
+    }
+
+    /// Refuses what issues a credential, as the rules do.
+    fn refused_anyway(
+        &self,
+        authority: &Authority,
+        method: &Method,
+        path: &RequestPath,
+    ) -> Option<Refusal> {
+        let matched = self.issuing.iter();
+        let matched =
+            matched.filter(|(_, it)| path.matches(it.target(), authority, method) == Match::Yes);
+        let mut matched = matched.peekable();
+        let (grant, endpoint) = matched.peek()?;
+        let refusal = Refusal::new(Reason::IssuingEndpoint)
+            .rule(format_args!("{grant} {}", endpoint.target()))
+            .about(endpoint.issues());
+        matched.all(|(_, it)| *it.handling() == IssuingHandling::Refuse).then_some(refusal)
     }
 
     fn check_denied(

@@ -1,14 +1,16 @@
 //! What is judged of requests, and what refusals say.
 
 use http::{HeaderName, Method};
-use moat_provider_core::Target;
+use moat_provider_core::{
+    Alphabet, HeldField, IssuingEndpoint, IssuingEndpoints, PlaceholderShape, Target,
+};
 use moat_proxy::{
     Authority, Basis, Denial, Match, Mode, Policy, Reason, RequestPath, is_misleading_header,
     is_refused_method,
 };
 use proptest::prelude::*;
 
-use crate::policy_support::{connect, judge, policy, reason};
+use crate::policy_support::{connect, judge, judge_granted, policy, reason};
 
 #[test]
 fn methods_that_are_never_carried_out() {
@@ -95,6 +97,47 @@ fn a_decision_says_what_it_rests_on() {
     assert!(matches!(basis("a.example:443"), Basis::Entry(t) if t.to_string() == "a.example/**"));
     assert!(matches!(basis("b.example:443"), Basis::Grant(t) if *t == granted[0]));
     assert!(matches!(basis("192.0.2.9:443"), Basis::Network(_)));
+}
+
+#[test]
+fn nobody_is_told_to_allow_what_the_rules_refuse_anyway() {
+    let at = |path: &str| {
+        let target = Target::host("a.example").unwrap().under(path).unwrap();
+        target.methods([Method::POST]).unwrap()
+    };
+    let field = HeldField::new("/token", PlaceholderShape::prefixed("x", Alphabet::Digits, 20));
+    let issuing: IssuingEndpoints = [
+        IssuingEndpoint::new(at("/tokens"), "a token"),
+        IssuingEndpoint::new(at("/tokens/held"), "a token").hold([field]),
+        IssuingEndpoint::new(at("/graphql"), "a key").graphql(["createKey"]),
+    ]
+    .into_iter()
+    .collect();
+    let issuing = [("a".parse().unwrap(), issuing)];
+    let granted = [Target::host("a.example").unwrap().under("/x").unwrap()];
+    let of = |mode, allow: &[&str]| policy(mode, allow, &[]).with_issuing(&issuing);
+    let strict = of(Mode::Strict, &[]);
+    let refusal = judge_granted(&strict, "POST a.example/tokens/1", &granted).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::IssuingEndpoint);
+    assert_eq!(refusal.decided_by(), Some("a POST a.example/tokens/**"));
+    assert!(refusal.to_string().ends_with(": a token"), "{refusal}");
+    let fix = refusal.remedy().unwrap();
+    assert!(!fix.contains("--allow") && fix.contains("outside of the sandbox"), "{fix}");
+    // What the endpoints do not decide can be allowed as always.
+    for request in [
+        "GET a.example/tokens/1",
+        "POST a.example/token",
+        "POST a.example/tokens/held",
+        "POST a.example/graphql",
+    ] {
+        let refusal = judge_granted(&strict, request, &granted).unwrap_err();
+        assert_eq!(refusal.reason(), Reason::RequestNotAllowed, "{request}");
+        assert!(refusal.remedy().unwrap().starts_with("--allow "), "{request}");
+    }
+    // Whoever is let through here is refused by the rules.
+    for policy in [of(Mode::Permissive, &[]), of(Mode::Strict, &["a.example"])] {
+        assert_eq!(reason(&policy, "POST a.example/tokens"), None);
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(super) async fn proxy(app: &App<'_>, args: ProxyArgs) -> Result<Code> {
     }
     // From here on a signal ends the run, and not this process in the middle of it.
     let mut signals = Signals::new()?;
+    app.system.release_signals();
     let runner = runner(app, app.registry.clone())?;
     let mut run = tokio::select! {
         biased;

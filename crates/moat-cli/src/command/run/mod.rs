@@ -119,6 +119,8 @@ pub(in crate::command) fn tell(app: &App<'_>, run: &Run) {
 
 /// Starts the sandbox, and waits for its end.
 async fn finish(app: &App<'_>, mut run: Run, sandbox: &dyn Sandbox) -> Result<(i32, Stopped)> {
+    // They are passed on to the command.
+    app.system.release_signals();
     let mut running: Running = match sandbox.start(run.spec()).await {
         Ok(running) => running,
         Err(error) => {

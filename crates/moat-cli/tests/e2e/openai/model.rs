@@ -52,17 +52,66 @@ fn around(asked: &Value, item: Option<Value>) -> Vec<Value> {
             "usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15},
         })
     };
-    let mut events =
-        vec![json!({"type": "response.created", "response": response("in_progress", vec![])})];
-    if let Some(item) = &item {
-        let added = json!({"type": "response.output_item.added", "output_index": 0, "item": item});
-        let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item});
-        events.extend([added, done]);
-    }
-    let output = item.iter().collect();
-    let completed = response("completed", output);
+    let begun = response("in_progress", vec![]);
+    let mut events = vec![
+        json!({"type": "response.created", "response": begun}),
+        json!({"type": "response.in_progress", "response": begun}),
+    ];
+    events.extend(item.as_ref().map(streamed).unwrap_or_default());
+    let completed = response("completed", item.iter().collect());
     events.push(json!({"type": "response.completed", "response": completed}));
+    for (number, event) in events.iter_mut().enumerate() {
+        event["sequence_number"] = json!(number);
+    }
     events
+}
+
+/// Makes the events of one thing: it begins empty, what is in it comes in pieces, and then it is there
+/// as a whole. Most clients show the pieces alone; Codex waits for the whole.
+///
+/// Source: OpenAI's API reference, "Streaming events" of the Responses API.
+fn streamed(item: &Value) -> Vec<Value> {
+    let mut empty = item.clone();
+    empty["status"] = json!("in_progress");
+    let event = |name: &str, rest: Value| {
+        let mut event = json!({"type": format!("response.{name}"), "output_index": 0});
+        event.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        event
+    };
+    let of_item = |name: &str, mut rest: Value| {
+        rest["item_id"] = item["id"].clone();
+        event(name, rest)
+    };
+    let pieces = if item["type"] == "message" {
+        empty["content"] = json!([]);
+        let part = &item["content"][0];
+        let of_part = |name: &str, mut rest: Value| {
+            rest["content_index"] = json!(0);
+            of_item(name, rest)
+        };
+        let mut begun = part.clone();
+        begun["text"] = json!("");
+        let text = part["text"].as_str().unwrap();
+        let (one, other) = text.split_at(text.find(' ').unwrap_or(text.len()));
+        let delta = |text: &str| of_part("output_text.delta", json!({"delta": text}));
+        vec![
+            of_part("content_part.added", json!({"part": begun})),
+            delta(one),
+            delta(other),
+            of_part("output_text.done", json!({"text": text})),
+            of_part("content_part.done", json!({"part": part})),
+        ]
+    } else {
+        empty["input"] = json!("");
+        let input = &item["input"];
+        vec![
+            of_item("custom_tool_call_input.delta", json!({"delta": input})),
+            of_item("custom_tool_call_input.done", json!({"input": input})),
+        ]
+    };
+    let added = event("output_item.added", json!({"item": empty}));
+    let done = event("output_item.done", json!({"item": item}));
+    [vec![added], pieces, vec![done]].concat()
 }
 
 fn texts(message: &Value) -> String {
