@@ -160,7 +160,15 @@ impl Generation {
         place: &Place<'_>,
         now: OffsetDateTime,
     ) -> Result<Verdict, Refusal> {
-        let matched = Matched::new(&request.method, place)?;
+        let own;
+        let host = if self.has(place.host) {
+            place.host
+        } else {
+            own = self.at(&place.host.host, place.host.port);
+            &own
+        };
+        let place = Place { host, ..*place };
+        let matched = Matched::new(&request.method, &place)?;
         let mut plan = Plan::default();
         plan.answer.begin(request, matched.transforms.iter().map(|(_, rule)| rule));
         hygiene::strip_hop_by_hop(&mut request.headers);

@@ -162,7 +162,7 @@ impl Generation {
     }
 
     /// Finds the rules that act on requests to a host. Of use for all requests to it that this
-    /// generation judges.
+    /// generation judges; another one finds its own instead.
     #[must_use]
     pub fn at(&self, host: &str, port: u16) -> HostRules {
         let mut buckets = Vec::new();
@@ -172,7 +172,14 @@ impl Generation {
             }
             None
         });
-        HostRules { host: host.into(), port, is_address: is_address(host), buckets }
+        let tables = [&self.rules, &self.held].map(Arc::clone);
+        HostRules { host: host.into(), port, is_address: is_address(host), buckets, tables }
+    }
+
+    /// Whether these are this generation's rules, and not those of one before or after it.
+    pub(super) fn has(&self, rules: &HostRules) -> bool {
+        let [stated, held] = &rules.tables;
+        Arc::ptr_eq(stated, &self.rules) && Arc::ptr_eq(held, &self.held)
     }
 
     /// Iterates over every place that a rule names: where a strict run may go.
@@ -234,6 +241,8 @@ pub struct HostRules {
     pub(super) is_address: bool,
     /// What is stated for each pattern that the host fits.
     pub(super) buckets: Vec<Arc<Bucket>>,
+    /// Where they are from.
+    tables: [Arc<Table>; 2],
 }
 
 impl HostRules {

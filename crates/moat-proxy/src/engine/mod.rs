@@ -3,11 +3,12 @@
 //! Pure code: no I/O, no clock, no runtime. A proxy asks a [`Generation`] for each request of an
 //! intercepted host:
 //!
-//! 1. [`Generation::apply`] changes the head and returns a [`Verdict`]: an answer of our own, or a
+//! 1. [`Generation::at`] finds the rules of a host, once for all requests to it.
+//! 2. [`Generation::apply`] changes the head and returns a [`Verdict`]: an answer of our own, or a
 //!    [`Plan`].
-//! 2. [`Plan::body`] says whether the body streams, streams through a signer, or is held and handed
+//! 3. [`Plan::body`] says whether the body streams, streams through a signer, or is held and handed
 //!    to [`Plan::finish_body`].
-//! 3. [`Plan::answer`] does the same for the answer: [`AnswerPlan::on_head`], then
+//! 4. [`Plan::answer`] does the same for the answer: [`AnswerPlan::on_head`], then
 //!    [`Collect::finish`] for the few bodies that are collected.
 //!
 //! What the caller has done before: verified the server's certificate, compared the authorities of

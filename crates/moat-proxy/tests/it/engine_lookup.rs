@@ -2,7 +2,7 @@
 
 use http::Method;
 use moat_proxy::Reason;
-use moat_proxy::engine::{NotUsed, Verdict};
+use moat_proxy::engine::{NotUsed, Place, Verdict};
 
 use crate::engine_support::*;
 
@@ -26,6 +26,19 @@ fn a_header_of_any_name_is_filled_and_marked_as_sensitive() {
     assert_eq!(used.secrets(), [grant.token()]);
     assert_eq!(plan.not_used(), None);
     assert!(grant.canary.find_in_str(&format!("{plan:?} {head:?}")).is_none());
+}
+
+#[test]
+fn rules_that_were_found_before_a_renewal_put_no_old_secret_in() {
+    let mut world = World::new();
+    let old = world.grant("a");
+    world.bearer(&old, host("api.example.com"));
+    let found = world.build().at("api.example.com", 443);
+    let new = world.grant("a");
+    let mut head = request("GET https://api.example.com/", &[]);
+    let place = Place::new(&found, "/");
+    assert!(matches!(world.build().apply(&mut head, &place, now()), Verdict::Forward(_)));
+    assert_eq!(only(&head, "authorization"), new.expected_bearer());
 }
 
 #[test]
