@@ -111,7 +111,7 @@ async fn a_signal_in_the_middle_of_a_question_leaves_the_terminal_with_its_echo(
         let script = format!(
             "
 def echoes(): return termios.tcgetattr(fd)[3] & termios.ECHO
-expect('Token: ')
+expect(fd, 'Token: ')
 if echoes(): sys.exit('what is typed is seen')
 os.kill(pid, signal.{signal})
 while not echoes(): time.sleep(0.01)
@@ -128,8 +128,8 @@ async fn a_signal_after_a_question_is_for_the_command() {
     let machine = Machine::granted().await;
     std::fs::write(machine.workspace().join("moat.toml"), "grants = [\"github\"]\n").unwrap();
     let script = "
-expect('Let it?'); os.write(fd, b'y\\r')
-expect('ready'); os.kill(pid, signal.SIGTERM); expect('caught')
+expect(fd, 'Let it?'); os.write(fd, b'y\\r')
+expect(fd, 'ready'); os.kill(pid, signal.SIGTERM); expect(fd, 'caught')
 ";
     let command = "trap 'echo caught; exit 4' TERM; echo ready; while :; do sleep 0.05; done";
     let words = ["run", "--", "sh", "-c", command];
