@@ -101,6 +101,8 @@ async fn a_placeholder_in_the_text_of_a_body_stays_one() {
                 assert_eq!(rule.ends_with(slot), *replaced, "{path} {kind} {record:?}");
                 assert_eq!(record.grant.as_deref() == Some("vendor"), *replaced, "{record:?}");
                 assert_eq!(record.reason.is_none(), *replaced, "{record:?}");
+                assert_eq!(grant.canary.find_in_str(&record.to_json()), None);
+                assert_eq!(grant.canary.find_in_str(&format!("{record:?}")), None);
             }
         }
     }
