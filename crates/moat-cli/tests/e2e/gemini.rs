@@ -76,6 +76,15 @@ async fn a_credential_that_was_revoked_says_what_to_do() {
         assert_ne!(refused.code, Some(0), "{who}: {refused}");
         assert!(refused.says("moat grant gemini"), "{who}: {refused}");
     }
+    // The host says it too, where nobody reads the answer.
+    let (machine, _) = machine().await;
+    let url = format!("https://{API}/v1beta/models");
+    let unread = ["curl", "-sS", "-o", "/dev/null", &url];
+    let accepted = machine.run(GRANT, &unread).await;
+    assert!(!accepted.says("moat grant"), "{accepted}");
+    machine.vendor.revoke_all();
+    let refused = machine.run(GRANT, &unread).await;
+    assert!(refused.says("moat grant gemini"), "{refused}");
 }
 
 #[tokio::test]
