@@ -65,6 +65,9 @@ fn run(bridge: Bridge) -> io::Result<u8> {
     descriptors::close_foreign(if bridge.visits { visit::DESCRIPTOR } else { 2 })?;
     // The terminal of the person is no business of the container.
     _ = nix::unistd::setsid();
+    if bridge.program.terminal {
+        command::take_terminal()?;
+    }
     let soft = descriptors::raise()?;
     let signals = signals::block()?;
     let mut server = Server::new(&bridge, signals, soft)?;
