@@ -28,7 +28,8 @@ pub(super) fn render(opts: &PrepareOpts, host: &Host) -> Result<String> {
         "check_for_update_on_startup": false,
         "analytics": { "enabled": false },
         // Connectors and plugins have logins of their own, and are fetched at each start.
-        "features": { "apps": false, "plugins": false },
+        // A daemon dies with the run, and yet Codex would promise that its work goes on (0.169.0).
+        "features": { "apps": false, "plugins": false, "daemon_auto_start": false },
         // Without this, commands get neither the proxy's address nor its certificate.
         "shell_environment_policy": { "inherit": "all", "ignore_default_excludes": true },
         "projects": { workspace: { "trust_level": "trusted" } },
