@@ -66,7 +66,7 @@ async fn start(app: &App<'_>, wanted: Wanted) -> Result<Code> {
     let runner = runner(app, registry)?;
     let run = prepare(app, &runner, request).await?;
     tell(app, &run);
-    let (code, stopped) = finish(app, run, &*sandbox).await?;
+    let (code, stopped) = finish(app, run, &*sandbox, is_dialogue).await?;
     report(app, &stopped);
     let state = StateDir::new(app.system.home()?);
     if is_dialogue && has_conversation(&state, &stopped.metadata) {
@@ -118,7 +118,15 @@ pub(in crate::command) fn tell(app: &App<'_>, run: &Run) {
 }
 
 /// Starts the sandbox, and waits for its end.
-async fn finish(app: &App<'_>, mut run: Run, sandbox: &dyn Sandbox) -> Result<(i32, Stopped)> {
+///
+/// In a dialogue the screen belongs to the agent: what there is to say waits until it is over.
+async fn finish(
+    app: &App<'_>,
+    mut run: Run,
+    sandbox: &dyn Sandbox,
+    is_dialogue: bool,
+) -> Result<(i32, Stopped)> {
+    let mut held_back = Vec::new();
     // They are passed on to the command.
     app.system.release_signals();
     let mut running: Running = match sandbox.start(run.spec()).await {
@@ -132,12 +140,17 @@ async fn finish(app: &App<'_>, mut run: Run, sandbox: &dyn Sandbox) -> Result<(i
         tokio::select! {
             ended = running.wait() => break ended,
             notice = run.notice() => {
-                app.output.warn(&format!("{} ({})", line(&notice.message), line(&notice.hint)));
+                let text = format!("{} ({})", line(&notice.message), line(&notice.hint));
+                match is_dialogue {
+                    true => held_back.push(text),
+                    false => app.output.warn(&text),
+                }
             }
         }
     };
     let code = *ended.as_ref().unwrap_or(&i32::from(FAILED));
     let stopped = run.stopped(code).await;
+    held_back.iter().for_each(|text| app.output.warn(text));
     Ok((ended?, stopped))
 }
 
