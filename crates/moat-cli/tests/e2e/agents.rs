@@ -27,10 +27,15 @@ impl Agent {
         Self { name, path }
     }
 
+    /// Returns the words that start it under the strict policy.
+    pub(crate) fn words(&self) -> [&str; 5] {
+        [self.name, "--policy", "strict", "-e", &self.path]
+    }
+
     /// Runs it with a prompt under the strict policy, and searches what it printed for secrets.
     pub(crate) async fn run(&self, machine: &Machine, flags: &[&str], prompt: &str) -> Output {
-        let always = [self.name, "--headless", "--policy", "strict", "-e", &self.path];
-        let output = machine.agent(&[&always, flags].concat(), prompt).await;
+        let words = [&self.words()[..], &["--headless"], flags].concat();
+        let output = machine.agent(&words, prompt).await;
         machine.checked(&output);
         output
     }

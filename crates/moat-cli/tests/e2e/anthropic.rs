@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::machine::Machine;
+use crate::model::{BEGINNING, endless, is_held};
 use crate::vendor::{Arrival, Double, Reply, json as reply, text};
 
 pub(crate) const API: &str = "api.anthropic.com";
@@ -107,14 +108,27 @@ fn error(kind: &str, message: &str) -> Value {
     json!({"type": "error", "error": {"type": kind, "message": message}})
 }
 
+/// Returns the messages since the person said something: those behind have results of tools, or what
+/// the model said.
+fn turn(asked: &Value) -> &[Value] {
+    let messages = asked["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_result = |block: &Value| block["type"] == "tool_result";
+    let is_prompt = |message: &Value| {
+        let blocks = message["content"].as_array();
+        message["role"] == "user" && !blocks.is_some_and(|blocks| blocks.iter().any(is_result))
+    };
+    &messages[messages.iter().rposition(is_prompt).unwrap_or_default()..]
+}
+
 /// What a message says.
 fn content(asked: &Value) -> Value {
-    let said = asked["messages"].to_string();
+    let turn = turn(asked);
+    let said = json!(turn).to_string();
     let behind = |word: &str| {
         let rest = said.split(word).nth(1)?;
         Some(rest.split(['"', '\\']).next().unwrap_or_default().trim().to_owned())
     };
-    let blocks = asked["messages"].as_array().into_iter().flatten();
+    let blocks = turn.iter();
     let blocks = blocks.flat_map(|message| message["content"].as_array().into_iter().flatten());
     let of = |kind: &str| blocks.clone().filter(|block| block["type"] == kind).collect::<Vec<_>>();
     let (called, results) = (of("tool_use"), of("tool_result"));
@@ -137,9 +151,10 @@ fn content(asked: &Value) -> Value {
         }
         _ => {}
     }
-    let text = match results.last() {
-        Some(result) => format!("it printed {}", result["content"]),
-        None => "hello from the double".to_owned(),
+    let text = match (results.last(), behind("SAY:")) {
+        (Some(result), _) => format!("it printed {}", result["content"]),
+        (None, Some(word)) => format!("the double says {word}"),
+        (None, None) => "hello from the double".to_owned(),
     };
     json!({"type": "text", "text": text})
 }
@@ -189,16 +204,19 @@ impl Anthropic {
     }
 
     /// Does what the prompt says: `TOOL:command` has the client run a command, `USE:tool` has it use
-    /// a tool, and what that returned is repeated; `PARTS:count` is answered with so many parts,
-    /// each after the test lets it go.
+    /// a tool, and what that returned is repeated; `SAY:word` has the word in the answer, and `HOLD:`
+    /// no end; `PARTS:count` is answered with so many parts, each after the test lets it go.
     fn messages(&self, asked: &Value) -> Reply {
-        let said = asked["messages"].to_string();
+        let said = json!(turn(asked)).to_string();
         let parts =
             said.split("PARTS:").nth(1).and_then(|rest| rest.split('"').next()?.parse().ok());
         let mut content = content(asked);
         if let Some(parts) = parts {
             let text: String = (1..=parts).map(|part: usize| format!("part-{part} ")).collect();
             content = json!({"type": "text", "text": text});
+        }
+        if is_held(&said) {
+            content = json!({"type": "text", "text": BEGINNING});
         }
         let stop = if content["type"] == "tool_use" { "tool_use" } else { "end_turn" };
         let message = json!({
@@ -210,6 +228,10 @@ impl Anthropic {
             return reply(200, &message);
         }
         let events = events(message, &content, stop);
+        if is_held(&said) {
+            let sent = events.iter().take_while(|event| event["type"] != "content_block_stop");
+            return endless(sent.map(line).collect());
+        }
         if parts.is_some() {
             return self.held_back(events);
         }

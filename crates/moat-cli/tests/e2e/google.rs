@@ -7,7 +7,7 @@ use moat_provider_testkit::Canary;
 use serde_json::{Value, json};
 
 use crate::machine::Machine;
-use crate::model::{Turn, stream};
+use crate::model::{BEGINNING, Turn, hold, is_held, stream};
 use crate::program::Output;
 use crate::vendor::{Arrival, Double, Reply, json as reply};
 
@@ -95,8 +95,14 @@ impl Double for Google {
                 (_, TOKENS, "/tokeninfo", _) => reply(200, &json!({"sub": "1", "scope": "openid"})),
                 (_, API, "/v1beta/models", _) => reply(200, &json!({"models": []})),
                 (_, API, _, "generateContent") => reply(200, &generated(&asked)),
+                (_, API, _, "streamGenerateContent") if is_held(&said(&asked)) => {
+                    hold([generated(&asked).to_string()])
+                }
                 (_, API, _, "streamGenerateContent") => stream([generated(&asked).to_string()]),
                 (_, LOGIN, _, "generateContent") => reply(200, &assisted(&asked)),
+                (_, LOGIN, _, "streamGenerateContent") if is_held(&said(&asked["request"])) => {
+                    hold([assisted(&asked).to_string()])
+                }
                 (_, LOGIN, _, "streamGenerateContent") => stream([assisted(&asked).to_string()]),
                 (_, LOGIN, _, "loadCodeAssist") => reply(200, &tier()),
                 (_, LOGIN, ..) => reply(200, &json!({})),
@@ -136,11 +142,29 @@ fn assisted(asked: &Value) -> Value {
     json!({"response": generated(&asked["request"])})
 }
 
+/// Returns the contents since the person said something: those behind have results of tools, or what
+/// the model said.
+fn turn(asked: &Value) -> &[Value] {
+    let contents = asked["contents"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_result = |part: &Value| part["functionResponse"].is_object();
+    let is_prompt = |content: &Value| {
+        let parts = content["parts"].as_array();
+        content["role"] == "user" && !parts.is_some_and(|parts| parts.iter().any(is_result))
+    };
+    &contents[contents.iter().rposition(is_prompt).unwrap_or_default()..]
+}
+
+/// Returns what the person said last.
+fn said(asked: &Value) -> String {
+    let parts = turn(asked).first().and_then(|content| content["parts"].as_array());
+    let texts = parts.into_iter().flatten().filter_map(|part| part["text"].as_str());
+    texts.collect::<Vec<_>>().join("\n")
+}
+
 fn generated(asked: &Value) -> Value {
     let wants_json = asked["generationConfig"]["responseMimeType"] == "application/json";
-    let contents = asked["contents"].as_array().into_iter().flatten();
-    let parts = contents.filter(|content| content["role"] == "user");
-    let mut parts = parts.flat_map(|content| content["parts"].as_array().into_iter().flatten());
+    let contents = turn(asked).iter().filter(|content| content["role"] == "user");
+    let mut parts = contents.flat_map(|content| content["parts"].as_array().into_iter().flatten());
     let said: Vec<_> = parts.clone().filter_map(|part| part["text"].as_str()).collect();
     let result = parts.rfind(|part| part["functionResponse"].is_object());
     let result = result.map(|part| part["functionResponse"]["response"].to_string());
@@ -158,6 +182,7 @@ fn generated(asked: &Value) -> Value {
             json!({"text": choice.to_string()})
         }
         Turn::Say(text) => json!({"text": text}),
+        Turn::Hold => json!({"text": BEGINNING}),
         Turn::Call { tool, arguments } => {
             json!({"functionCall": {"name": tool, "args": arguments}})
         }

@@ -26,4 +26,5 @@ mod podman;
 mod program;
 mod shell;
 mod sockets;
+mod terminals;
 mod vendor;

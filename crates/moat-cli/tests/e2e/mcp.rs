@@ -59,11 +59,7 @@ impl Double for Notes {
             match account {
                 _ if !is_call => text(404, ""),
                 None => reply(401, &json!({"error": "invalid_token"})),
-                Some(_) if asked["id"].is_null() => text(202, ""),
-                Some(_) => {
-                    let result = result(&asked);
-                    reply(200, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
-                }
+                Some(_) => answered(&asked, &recall()),
             }
         })
     }
@@ -74,20 +70,29 @@ pub(crate) fn described() -> String {
     format!("[mcp.notes]\nurl = \"https://{HOST}/mcp\"\ngrant = \"custom:notes\"\n")
 }
 
-fn result(asked: &Value) -> Value {
-    match asked["method"].as_str() {
+/// Answers as a server with these tools.
+pub(crate) fn answered(asked: &Value, tools: &Value) -> Reply {
+    if asked["id"].is_null() {
+        return text(202, "");
+    }
+    let result = match asked["method"].as_str() {
         Some("initialize") => json!({
             "protocolVersion": asked["params"]["protocolVersion"],
             "capabilities": {"tools": {}},
             "serverInfo": {"name": "notes", "version": "1"},
         }),
-        Some("tools/list") => json!({"tools": [{
-            "name": "recall", "description": "Reads a note",
-            "inputSchema": {"type": "object", "properties": {}},
-        }]}),
+        Some("tools/list") => json!({"tools": tools}),
         Some("tools/call") => json!({"content": [{"type": "text", "text": "note: porcupine"}]}),
         _ => json!({}),
-    }
+    };
+    reply(200, &json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}))
+}
+
+fn recall() -> Value {
+    json!([{
+        "name": "recall", "description": "Reads a note",
+        "inputSchema": {"type": "object", "properties": {}},
+    }])
 }
 
 /// Makes a machine with the service, whose person has granted all there is.

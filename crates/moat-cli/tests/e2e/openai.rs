@@ -16,6 +16,7 @@ use moat_provider_testkit::Canary;
 use serde_json::{Value, json};
 
 use crate::machine::Machine;
+use crate::model::endless;
 use crate::vendor::{Arrival, Double, Reply, field, json as reply, text};
 
 pub(crate) const API: &str = "api.openai.com";
@@ -195,8 +196,12 @@ fn stream(sent: &Bytes) -> Reply {
     };
     let line =
         |event: &Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap());
-    let events: String = model::events(&asked).iter().map(line).collect();
-    let mut answer = text(200, events);
+    let events = model::events(&asked);
+    let lines: String = events.iter().map(line).collect();
+    if model::is_open(&events) {
+        return endless(lines);
+    }
+    let mut answer = text(200, lines);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     answer
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -52,6 +53,12 @@ impl Program {
         let output = ended.unwrap_or_else(|_| panic!("{:?} hangs", self.0)).unwrap();
         let (code, stdout, stderr) = (output.status.code(), output.stdout, output.stderr);
         Output { code, stdout, stderr }
+    }
+
+    /// Starts it on a terminal.
+    pub(crate) fn on(mut self, terminal: &OwnedFd) -> Child {
+        let end = || Stdio::from(terminal.try_clone().unwrap());
+        self.0.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap()
     }
 
     /// Starts it, with an input for the test to write.

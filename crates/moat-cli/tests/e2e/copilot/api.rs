@@ -1,8 +1,10 @@
 //! GitHub's API of Copilot on loopback, as far as Copilot CLI asks for it.
 
+use http::Method;
 use serde_json::{Value, json};
 
-use crate::model::{Turn, stream};
+use crate::mcp;
+use crate::model::{BEGINNING, Turn, hold, stream};
 use crate::vendor::{Arrival, Reply, json as reply};
 
 /// The host that GitHub names for the account's plan.
@@ -20,6 +22,7 @@ pub(crate) fn user() -> Value {
 /// Answers whoever has the token.
 pub(crate) async fn answer(arrival: Arrival) -> Reply {
     let path = arrival.path().to_owned();
+    let is_call = arrival.head().method() == Method::POST;
     let sent = arrival.body().await;
     let asked: Value = serde_json::from_slice(&sent).unwrap_or_default();
     match &*path {
@@ -28,6 +31,9 @@ pub(crate) async fn answer(arrival: Arrival) -> Reply {
             reply(200, &json!({"object": "list", "data": models}))
         }
         "/chat/completions" => completed(&asked),
+        // GitHub's own server; here it has no tools.
+        "/mcp/readonly" if is_call => mcp::answered(&asked, &json!([])),
+        "/mcp/readonly" => reply(405, &json!({"message": "Method Not Allowed"})),
         _ => reply(404, &json!({"message": "Not Found"})),
     }
 }
@@ -56,14 +62,20 @@ fn completed(asked: &Value) -> Reply {
         let parts = parts.filter_map(|part| part["text"].as_str());
         content.as_str().into_iter().chain(parts).map(str::to_owned).collect()
     };
-    let messages = asked["messages"].as_array().into_iter().flatten();
+    let messages = asked["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // What the person said last, and what came of it.
+    let last = messages.iter().rposition(|message| message["role"] == "user").unwrap_or_default();
+    let messages = messages[last..].iter();
     let of = |role: &'static str| messages.clone().filter(move |message| message["role"] == role);
     let said: Vec<_> = of("user").flat_map(|message| texts(&message["content"])).collect();
     let said: Vec<_> = said.iter().map(String::as_str).collect();
     let result = of("tool").next_back().map(|message| message["content"].to_string());
     let tools = asked["tools"].as_array().into_iter().flatten();
     let tools: Vec<_> = tools.filter_map(|tool| tool["function"]["name"].as_str()).collect();
-    let (message, reason) = match Turn::next(&said, &tools, result.as_deref()) {
+    let turn = Turn::next(&said, &tools, result.as_deref());
+    let is_held = turn == Turn::Hold;
+    let (message, reason) = match turn {
+        Turn::Hold => (json!({"role": "assistant", "content": BEGINNING}), "stop"),
         Turn::Say(text) => (json!({"role": "assistant", "content": text}), "stop"),
         Turn::Call { tool, arguments } => {
             let function = json!({"name": tool, "arguments": arguments.to_string()});
@@ -86,5 +98,8 @@ fn completed(asked: &Value) -> Reply {
         chunk["choices"] = json!([{"index": 0, "delta": delta, "finish_reason": reason}]);
         chunk.to_string()
     };
+    if is_held {
+        return hold([chunk(message, None)]);
+    }
     stream([chunk(message, None), chunk(json!({}), Some(reason)), "[DONE]".to_owned()])
 }

@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
+use crate::model::{BEGINNING, is_held};
+
 /// Returns the events of a response.
 ///
-/// `TOOL:command` has Codex run a command, `MCP:tool` has it call a tool; what that gave is
-/// repeated. Codex offers both to the model as functions of a script (0.169.0).
+/// `TOOL:command` has Codex run a command, `ASK:command` outside of its own sandbox, and `MCP:tool`
+/// has it call a tool; what that gave is repeated. Codex offers both to the model as functions of a script (0.169.0). `SAY:word` has the
+/// word in the answer, and `HOLD:` no end.
 pub(super) fn events(asked: &Value) -> Vec<Value> {
     if asked["generate"] == false {
         return around(asked, None);
@@ -17,12 +20,16 @@ pub(super) fn events(asked: &Value) -> Vec<Value> {
     let since = last.map_or(0, |at| at + 1);
     let is_output = |item: &&Value| item["type"].as_str().unwrap_or_default().ends_with("_output");
     let output = input[since..].iter().find(is_output);
-    let script = match (prompt.split_once("TOOL:"), prompt.split_once("MCP:")) {
-        (Some((_, command)), _) => {
-            let question = json!({"cmd": command.trim()});
+    let behind = |mark| prompt.split_once(mark).map(|(_, rest)| rest.trim());
+    let script = match (behind("TOOL:"), behind("ASK:"), behind("MCP:")) {
+        (Some(command), ..) => Some(format!("tools.exec_command({})", json!({"cmd": command}))),
+        (_, Some(command), _) => {
+            let why =
+                json!({"sandbox_permissions": "require_escalated", "justification": "May I?"});
+            let question = super::merged(json!({"cmd": command}), why);
             Some(format!("tools.exec_command({question})"))
         }
-        (_, Some((_, tool))) => Some(format!("tools.{}({{}})", tool.trim())),
+        (.., Some(tool)) => Some(format!("tools.{tool}({{}})")),
         _ => None,
     };
     let item = match script {
@@ -32,15 +39,30 @@ pub(super) fn events(asked: &Value) -> Vec<Value> {
             "input": format!("const r = await {call}; text(JSON.stringify(r));"),
         }),
         _ => {
-            let given = output.map(|item| item["output"].to_string()).unwrap_or_default();
-            let words = format!("hello from the double {given}");
+            let given = output.map(|item| format!(", it printed {}", item["output"]));
+            let given = given.unwrap_or_default();
+            let words = match behind("SAY:") {
+                _ if is_held(&prompt) => BEGINNING.to_owned(),
+                Some(word) => format!("the double says {word}"),
+                None => format!("hello from the double{given}"),
+            };
             json!({
                 "type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
                 "content": [{"type": "output_text", "text": words, "annotations": []}],
             })
         }
     };
-    around(asked, Some(item))
+    let mut events = around(asked, Some(item));
+    if is_held(&prompt) {
+        let is_over = |event: &Value| event["type"] == "response.output_text.done";
+        events.truncate(events.iter().position(is_over).unwrap_or(events.len()));
+    }
+    events
+}
+
+/// Whether events are but the beginning of a response.
+pub(super) fn is_open(events: &[Value]) -> bool {
+    events.last().is_some_and(|event| event["type"] != "response.completed")
 }
 
 /// Puts one thing of the response between its beginning and its end.
