@@ -43,12 +43,17 @@ struct Dialogue {
 }
 
 impl Dialogue {
-    /// Starts the agent, which asks for nothing but a prompt.
-    async fn begin(&self, machine: &Machine, flags: &[&str]) -> Person {
+    /// Starts the agent.
+    fn start(&self, machine: &Machine, flags: &[&str]) -> Person {
         let tools = tools();
         let tools: Vec<_> = tools.iter().map(String::as_str).collect();
         let words = [&self.agent.words()[..], GITHUB, flags, &tools].concat();
-        let mut person = Person::start(machine, &words);
+        Person::start(machine, &words)
+    }
+
+    /// Starts the agent, which asks for nothing but a prompt.
+    async fn begin(&self, machine: &Machine, flags: &[&str]) -> Person {
+        let mut person = self.start(machine, flags);
         if let Some(question) = self.question {
             person.sees(question).await;
             person.presses(ENTER, self.ready).await;
@@ -83,6 +88,15 @@ impl Dialogue {
         person.quits(key, again).await;
         ended(machine, person, 0).await
     }
+    /// Has it killed, which leaves it no time to clean up.
+    async fn killed(&self, machine: &Machine, flags: &[&str]) {
+        let mut person = self.begin(machine, flags).await;
+        // The command is the second process of a sandbox.
+        person.writes("TOOL:kill -KILL 2").await;
+        person.types(ENTER);
+        ended(machine, person, 137).await;
+    }
+
     /// Does with it what people do in a day.
     async fn day(&self, machine: &Machine, flags: &[&str]) -> String {
         let mut person = self.begin(machine, flags).await;

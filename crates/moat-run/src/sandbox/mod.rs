@@ -10,6 +10,7 @@ mod engine;
 mod etc;
 mod installed;
 mod lookup;
+mod modes;
 mod process;
 mod publish;
 mod pump;

@@ -9,6 +9,8 @@ use std::thread;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use tokio::sync::oneshot;
 
+use super::modes::Modes;
+
 /// How much is read at once.
 const SIZE: usize = 32 * 1024;
 
@@ -53,10 +55,12 @@ pub(super) fn until_stopped(mut source: File, mut target: File, stop: Stop) -> i
     })
 }
 
-/// Copies until the source has ended, and says so.
+/// Copies until the source has ended, and says so. What a program has switched on in a terminal by
+/// then is switched off, where `modes` are to be followed.
 pub(super) fn to_the_end(
     mut source: impl Read + Send + 'static,
     mut target: File,
+    mut modes: Option<Modes>,
 ) -> io::Result<oneshot::Receiver<()>> {
     let (done, end) = oneshot::channel();
     spawn(move || {
@@ -65,11 +69,19 @@ pub(super) fn to_the_end(
             match source.read(&mut buffer) {
                 Ok(0) => break,
                 // Whoever does not want to see it any more keeps nobody from saying it.
-                Ok(length) => _ = write(&mut target, &buffer[..length]),
+                Ok(length) => {
+                    if let Some(modes) = &mut modes {
+                        modes.see(&buffer[..length]);
+                    }
+                    _ = write(&mut target, &buffer[..length]);
+                }
                 Err(error) if is_temporary(&error) => {}
                 // A terminal whose other end is closed fails instead of ending.
                 Err(_) => break,
             }
+        }
+        if let Some(modes) = modes {
+            _ = write(&mut target, modes.undo().as_bytes());
         }
         _ = done.send(());
     })?;

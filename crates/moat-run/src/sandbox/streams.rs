@@ -114,7 +114,7 @@ impl Prepared {
                     pump::until_stopped(duplicate(&io::stdin())?, input, stop.clone())?;
                 }
                 let outputs = outputs.into_iter();
-                let outputs = outputs.map(|(from, to)| pump::to_the_end(from, to));
+                let outputs = outputs.map(|(from, to)| pump::to_the_end(from, to, None));
                 Streams::Relayed { stop, outputs: outputs.collect::<io::Result<_>>()? }
             }
         })

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::modes::Modes;
 use super::pump::{self, Stop};
 
 /// Whether the person sits in front of a terminal, for what they type and for what they see.
@@ -46,7 +47,8 @@ impl Terminal {
         let controller = File::from(self.controller);
         let raw = Raw::begin(self.before)?;
         let stop = Stop::new()?;
-        let end = pump::to_the_end(controller.try_clone()?, duplicate(&io::stdout())?)?;
+        let modes = Some(Modes::default());
+        let end = pump::to_the_end(controller.try_clone()?, duplicate(&io::stdout())?, modes)?;
         pump::until_stopped(duplicate(&io::stdin())?, controller.try_clone()?, stop.clone())?;
         let mut changed = signal(SignalKind::window_change())?;
         let resize = tokio::spawn(async move {

@@ -51,6 +51,13 @@ async fn a_command_waits_for_the_person() {
 
 #[tokio::test]
 #[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
+async fn whoever_is_killed_leaves_a_terminal_that_works() {
+    let machine = machine().await;
+    claude().killed(&machine, &["--grant", "claude"]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Claude Code; run cargo xtask e2e"]
 async fn a_token_that_was_revoked_says_what_to_do() {
     let machine = machine().await;
     machine.vendor.revoke_all();

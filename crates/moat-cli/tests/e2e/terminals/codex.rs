@@ -54,6 +54,13 @@ async fn a_command_waits_for_the_person() {
 
 #[tokio::test]
 #[ignore = "needs bubblewrap and Codex; run cargo xtask e2e"]
+async fn whoever_is_killed_leaves_a_terminal_that_works() {
+    let machine = machine(Offer::WebSocket).await;
+    codex().killed(&machine, &["--grant", "codex"]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Codex; run cargo xtask e2e"]
 async fn a_credential_that_was_revoked_says_what_to_do() {
     let revoked = machine(Offer::WebSocket).await;
     revoked.vendor.revoke_all();

@@ -1,7 +1,7 @@
 //! Copilot CLI.
 
-use super::Dialogue;
 use super::person::CTRL_C;
+use super::{Dialogue, ended};
 use crate::agents::Agent;
 use crate::github::LOGIN;
 use crate::machine::Machine;
@@ -33,4 +33,13 @@ async fn a_day_with_the_grant() {
 async fn a_command_waits_for_the_person() {
     let machine = Machine::granted().await;
     copilot().asked(&machine, &[], "TOOL:gh api user --jq .login").await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Copilot CLI; run cargo xtask e2e"]
+async fn a_token_that_was_revoked_starts_nothing_and_says_what_to_do() {
+    let machine = Machine::granted().await;
+    machine.vendor.revoke_all();
+    let shown = ended(&machine, copilot().start(&machine, &[]), 125).await;
+    assert!(shown.contains("moat grant github"), "{shown}");
 }
