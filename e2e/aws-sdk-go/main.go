@@ -94,6 +94,10 @@ func main() {
 		_, err := objects.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("other"), Key: aws.String("k")})
 		return err
 	})
+	refused("head", func() error {
+		_, err := objects.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String("other"), Key: aws.String("k")})
+		return err
+	})
 	refused("region", func() error {
 		elsewhere := func(o *dynamodb.Options) { o.Region = "us-east-1" }
 		_, err := items.GetItem(ctx, asked, elsewhere)
@@ -183,19 +187,20 @@ func usePresigned(objects *s3.Client) {
 	fmt.Println("presigned", done.StatusCode, answer.StatusCode, bytes.Equal(content, body))
 }
 
-// waitForAnotherSession asks who it is until that is the second session; no request may fail.
+// waitForAnotherSession asks who it is until that is the second session.
 func waitForAnotherSession(callers *sts.Client) {
-	var first string
+	waiting, stop := context.WithTimeout(ctx, time.Minute)
+	defer stop()
+	first, err := callers.GetCallerIdentity(waiting, &sts.GetCallerIdentityInput{})
+	must(err)
+	fmt.Println("first", *first.UserId)
 	for {
-		me, err := callers.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-		must(err)
-		if first == "" {
-			first = *me.UserId
-			fmt.Println("first", first)
-		} else if first != *me.UserId {
+		me, err := callers.GetCallerIdentity(waiting, &sts.GetCallerIdentityInput{})
+		if err == nil && *me.UserId != *first.UserId {
 			fmt.Println("then", *me.UserId)
 			return
 		}
+		must(waiting.Err())
 		time.Sleep(100 * time.Millisecond)
 	}
 }

@@ -22,7 +22,11 @@ const PATHS: [(Method, &str, &str); 37] = [
     (Method::GET, "/federation/credentials", "keys of a role of IAM Identity Center"),
     (Method::GET, "/access/credentials", "keys of a role of another account"),
     (Method::POST, "/client/register", "a login of IAM Identity Center, which belongs on the host"),
-    (Method::POST, "/device_authorization", "a login of IAM Identity Center, which belongs on the host"),
+    (
+        Method::POST,
+        "/device_authorization",
+        "a login of IAM Identity Center, which belongs on the host",
+    ),
     (Method::POST, "/clusters/*/assume-role-for-pod-identity", "keys of a pod's role in EKS"),
     (Method::POST, "/clusters/*/access-entries", "another identity's access to an EKS cluster"),
     (Method::POST, "/clusters/*/pod-identity-associations", "a role's access for pods of EKS"),

@@ -5,7 +5,7 @@ use super::{Account, GRANT, LIMITS, ME, MORE_REFUSALS, REFUSALS, has, program};
 use crate::machine::tool;
 
 /// The command of version 2, which is a package of the system's; the other one stands beside Python.
-const VERSION_2: &str = "/usr/bin/aws";
+pub(super) const VERSION_2: &str = "/usr/bin/aws";
 
 /// What both versions print of what works.
 const WORKS: &str = "get True\nlist body ä+(1).txt\nparts True\npresigned True\n\

@@ -208,7 +208,8 @@ impl Amazon {
             BEDROCK => events(&received.content),
             BUCKET | GLOBAL_BUCKET | PATHS => {
                 let path = head.uri.path();
-                let path = if host == PATHS { path.strip_prefix("/reports").unwrap() } else { path };
+                let path =
+                    if host == PATHS { path.strip_prefix("/reports").unwrap() } else { path };
                 let gate = (call.operation == "PUT").then(|| self.gate.lock().unwrap().take());
                 if let Some(Some((tell, wait))) = gate {
                     _ = tell.send((received.length, received.hash.clone()));
@@ -260,6 +261,9 @@ impl Amazon {
         let mut reply = json(200, &answer);
         let kind = HeaderValue::from_static("application/x-amz-json-1.0");
         reply.headers_mut().insert(CONTENT_TYPE, kind);
+        // Clients check that the answer has passed as it was.
+        let checksum = HeaderValue::from(crc32(answer.to_string().as_bytes()));
+        reply.headers_mut().insert("x-amz-crc32", checksum);
         reply
     }
 }

@@ -69,6 +69,7 @@ impl Objects {
             (&Method::GET | &Method::HEAD, None, None) => {
                 match self.stored.lock().unwrap().get(&key) {
                     Some(object) => get(head, object),
+                    None if head.method == Method::HEAD => text(404, ""),
                     None => xml(404, &element("Error", &element("Code", "NoSuchKey"))),
                 }
             }
@@ -86,14 +87,14 @@ impl Objects {
         let mut found: Vec<_> = rest.take(most + 1).collect();
         let is_truncated = found.len() > most;
         found.truncate(most);
-        let mut result = element("Name", "reports") + &element("KeyCount", &found.len().to_string());
+        let mut result =
+            element("Name", "reports") + &element("KeyCount", &found.len().to_string());
         result += &element("IsTruncated", &is_truncated.to_string());
         if let Some((last, _)) = found.last().filter(|_| is_truncated) {
             result += &element("NextContinuationToken", &escaped(last));
         }
         for (key, object) in found {
-            let about =
-                element("Key", &escaped(key)) + &element("Size", &object.len().to_string());
+            let about = element("Key", &escaped(key)) + &element("Size", &object.len().to_string());
             let about = about + &element("LastModified", "2026-11-28T10:00:00.000Z");
             result += &element("Contents", &(about + &element("ETag", "\"tag\"")));
         }

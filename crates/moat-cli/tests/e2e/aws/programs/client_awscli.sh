@@ -51,3 +51,4 @@ refused region --region us-east-1 dynamodb get-item --table-name table --key '{"
 refused service sqs list-queues
 refused copy s3api copy-object --copy-source other/k --bucket reports --key k
 refused machines ec2 describe-instances
+refused head s3 cp s3://other/k down
