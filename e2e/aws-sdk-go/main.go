@@ -1,4 +1,6 @@
-// Does what programs do with AWS, on the SDK for Go; prints one line for each thing.
+// Does what programs do with AWS, on the SDK for Go; prints one line for each thing. One argument may
+// say that it does less: "who" tells who it is, "own" the same with an HTTP client that is not the
+// SDK's, and "wait" waits for another session.
 package main
 
 import (
@@ -46,18 +48,24 @@ func count(stack *middleware.Stack) error {
 }
 
 func main() {
-	counting := config.WithAPIOptions([]func(*middleware.Stack) error{count})
-	options, err := config.LoadDefaultConfig(ctx, counting)
+	mode := strings.Join(os.Args[1:], " ")
+	settings := []func(*config.LoadOptions) error{
+		config.WithAPIOptions([]func(*middleware.Stack) error{count}),
+	}
+	if mode == "own" {
+		settings = append(settings, config.WithHTTPClient(http.DefaultClient))
+	}
+	options, err := config.LoadDefaultConfig(ctx, settings...)
 	must(err)
 	callers := sts.NewFromConfig(options)
-	if len(os.Args) > 1 && os.Args[1] == "wait" {
+	if mode == "wait" {
 		waitForAnotherSession(callers)
 		return
 	}
 	me, err := callers.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	must(err)
 	fmt.Println("me", *me.Arn)
-	if len(os.Args) > 1 && os.Args[1] == "who" {
+	if mode != "" {
 		return
 	}
 
