@@ -43,14 +43,6 @@ const REFUSALS: &[&str] = &[
     "service: AccessDeniedException: this grant is not for the service sqs",
 ];
 
-/// What those are refused as well that do more.
-const MORE_REFUSALS: &[&str] = &[
-    "copy: AccessDenied: this grant is not for this bucket",
-    "machines: AccessDenied: this grant is not for the service ec2",
-    // An answer to `HEAD` has no words.
-    "head: (403): HeadObject: Forbidden",
-];
-
 /// The sources of the programs that run in the sandbox, or beside it.
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/aws/programs");
 
