@@ -61,7 +61,10 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
     let machine = machine().await;
     let looked = opencode().look_around(&machine, GEMINI).await;
     assert!(looked.contains("\"autoupdate\": false"), "the settings were read");
-    opencode().use_server(&machine, GEMINI).await;
+    for grants in [GEMINI, OPENAI] {
+        opencode().use_server(&machine, grants).await;
+    }
+    opencode().look_around(&machine, OPENAI).await;
 }
 
 #[tokio::test]
@@ -76,8 +79,10 @@ async fn a_service_gets_its_credential_on_its_own_host() {
 #[tokio::test]
 #[ignore = "needs bubblewrap and OpenCode; run cargo xtask e2e"]
 async fn a_conversation_goes_on_in_the_next_run() {
-    let machine = machine().await;
-    opencode().converse(&machine, GEMINI, |machine| machine.vendor.bodies(API)).await;
+    for (grants, host) in [(GEMINI, API), (OPENAI, openai::API)] {
+        let machine = machine().await;
+        opencode().converse(&machine, grants, |machine| machine.vendor.bodies(host)).await;
+    }
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
     let looked = pi().look_around(&machine, GEMINI).await;
     assert!(looked.contains("defaultProjectTrust"), "the settings were read");
     pi().use_server(&machine, GEMINI).await;
+    pi().look_around(&machine, OPENAI).await;
 }
 
 #[tokio::test]

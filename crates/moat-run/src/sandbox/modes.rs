@@ -110,10 +110,8 @@ impl Modes {
                     self.set.retain(|set| *set != mode);
                 }
             }
-            (b'>', b'm') => {
-                if parameters.next() == Some(Some(4)) {
-                    self.has_key_codes = parameters.next().flatten().is_some_and(|level| level > 0);
-                }
+            (b'>', b'm') if parameters.next() == Some(Some(4)) => {
+                self.has_key_codes = parameters.next().flatten().is_some_and(|level| level > 0);
             }
             (b'>', b'u') => self.keyboards = self.keyboards.saturating_add(1),
             (b'<', b'u') => {
