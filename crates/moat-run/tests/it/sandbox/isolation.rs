@@ -87,6 +87,32 @@ for family in (40, 38):
     }
 }
 
+/// Where the person is root, files of the kernel belong to the user in the sandbox.
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn settings_of_the_kernel_are_read_and_not_written() {
+    let world = World::new();
+    let script = "
+import os
+def opens(path):
+    try: os.close(os.open(path, os.O_WRONLY)); return True
+    except OSError: return False
+writable = []
+for directory, names, files in os.walk('/proc'):
+    names[:] = [n for n in names if not n.isdigit() and n not in ('self', 'thread-self', 'pressure')]
+    paths = [os.path.join(directory, f) for f in files]
+    writable += [path for path in paths if opens(path)]
+print(writable)
+print(open('/proc/sys/kernel/osrelease').read() == os.uname().release + '\\n')
+for name in ('slabinfo', 'vmallocinfo', 'pagetypeinfo', 'kpageflags'):
+    try: print(len(open('/proc/' + name, 'rb').read(64)))
+    except OSError: print(0)
+";
+    let output = world.python(script).await;
+    let found = text(&output.stdout);
+    assert_eq!(found, "[]\nTrue\n0\n0\n0\n0\n", "{}", text(&output.stderr));
+}
+
 #[tokio::test]
 #[ignore = "needs bubblewrap; run cargo xtask e2e"]
 async fn the_hosts_ports_and_sockets_are_out_of_reach() {
