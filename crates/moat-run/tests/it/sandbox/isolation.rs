@@ -151,3 +151,45 @@ async fn what_holds_sockets_or_everything_is_not_bound() {
         assert_eq!(error.kind(), RunErrorKind::InvalidInput, "{error:?}");
     }
 }
+
+/// Bubblewrap has the host's files at `/oldroot` while it makes the places for binds.
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn nothing_is_made_outside_where_a_link_leads_from_the_place_of_a_bind() {
+    let world = World::new();
+    let (workspace, shown) = (world.directory.join("workspace"), world.directory.join("shown"));
+    let victim = world.directory.join("victim");
+    for directory in [&workspace, &shown, &victim] {
+        std::fs::create_dir(directory).unwrap();
+    }
+    std::fs::write(shown.join("file"), "shown").unwrap();
+    let out = format!("/oldroot{}", victim.display());
+    std::os::unix::fs::symlink(&out, workspace.join("direct")).unwrap();
+    std::os::unix::fs::symlink("direct", workspace.join("around")).unwrap();
+    let bind = |source: &std::path::Path, target: &str, access| Bind {
+        source: source.to_owned(),
+        target: target.parse().unwrap(),
+        access,
+    };
+    let outer = bind(&workspace, "/work", MountAccess::ReadWrite);
+    for (source, target) in [
+        (shown.clone(), "/work/direct/new"),
+        (shown.clone(), "/work/around/new"),
+        (shown.join("file"), "/work/direct/.hushlogin"),
+    ] {
+        let mut spec = world.spec(&["true"]);
+        spec.binds = vec![outer.clone(), bind(&source, target, MountAccess::ReadOnly)];
+        let started = Bubblewrap::new(program("moat-bridge")).start(&spec).await;
+        assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0, "{target}");
+        assert_eq!(started.unwrap_err().kind(), RunErrorKind::InvalidInput, "{target}");
+    }
+    let mut spec = world.spec(&["true"]);
+    let read_only = bind(&workspace, "/work", MountAccess::ReadOnly);
+    spec.binds = vec![read_only, bind(&shown, "/work/new", MountAccess::ReadOnly)];
+    Bubblewrap::new(program("moat-bridge")).start(&spec).await.unwrap_err();
+    assert!(!workspace.join("new").exists());
+    let mut spec = world.spec(&["cat", "/work/a/b/file"]);
+    spec.binds = vec![outer, bind(&shown, "/work/a/b", MountAccess::ReadOnly)];
+    let output = world.start(&spec).await.output().await.unwrap();
+    assert_eq!(text(&output.stdout), "shown", "{}", text(&output.stderr));
+}
