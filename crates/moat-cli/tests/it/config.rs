@@ -31,6 +31,25 @@ fn what_a_workspace_asks_for_is_shown_and_refused_where_nobody_answers() {
 }
 
 #[test]
+fn a_mount_is_asked_for_as_what_it_leads_to() {
+    let moat = Moat::new();
+    let workspace = moat.workspace();
+    let (data, private) = (workspace.join("data"), moat.path("private"));
+    fs::create_dir(&data).unwrap();
+    fs::create_dir(&private).unwrap();
+    fs::write(workspace.join("moat.toml"), "mounts = [\"data:/data\"]").unwrap();
+    let ask = |path: &std::path::Path| {
+        format!("  - read {} of this machine, as /data\n", path.canonicalize().unwrap().display())
+    };
+    moat.run(&["trust"]).failed(1, &[&ask(&data)]);
+    moat.run(&["trust", "--yes"]).succeeded();
+    fs::remove_dir(&data).unwrap();
+    symlink(&private, &data).unwrap();
+    moat.run(&["trust"]).failed(1, &[&ask(&private)]);
+    moat.run(&["run", "--", "true"]).failed(125, &[&ask(&private)]);
+}
+
+#[test]
 fn a_workspace_that_asks_for_nothing_needs_no_consent() {
     let moat = Moat::new();
     fs::write(moat.workspace().join("moat.toml"), "policy = \"strict\"").unwrap();

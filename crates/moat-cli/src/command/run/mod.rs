@@ -1,6 +1,7 @@
 //! `moat run` and `moat AGENT`: from flags and the workspace's file to a sandbox and its exit code.
 
 mod agents;
+mod mounts;
 mod place;
 mod tools;
 mod wanted;

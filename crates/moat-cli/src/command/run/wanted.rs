@@ -9,13 +9,13 @@ use moat_provider_core::{
 };
 use moat_proxy::{Mode, Policy};
 use moat_run::sandbox::{Sandbox, WayKind};
-use moat_run::{AgentLaunch, Bind, Home, Place, RunRequest};
+use moat_run::{AgentLaunch, Home, Place, RunRequest};
 
 use super::super::resume::options;
 use super::super::trust::{Asking, agree};
-use super::{agents, tools};
+use super::{agents, mounts, tools};
 use crate::app::{App, plain_variable};
-use crate::args::{AgentArgs, ConfigUse, EnvSpec, HomeChoice, MountSpec, RunArgs, SandboxChoice};
+use crate::args::{AgentArgs, ConfigUse, EnvSpec, HomeChoice, RunArgs, SandboxChoice};
 use crate::config::{McpServer, WorkspaceConfig};
 use crate::error::{CliError, Result};
 
@@ -127,8 +127,11 @@ impl Wanted {
         };
         request.ambient = ambient(app, &request.place)?;
         request.env = env(app, &args.env, &config.env)?;
-        for mount in config.mounts.iter().chain(&args.mounts) {
-            request.binds.push(bind(mount)?);
+        for mount in &config.mounts {
+            request.binds.push(mounts::asked(mount)?);
+        }
+        for mount in &args.mounts {
+            request.binds.push(mounts::typed(mount, &request.workspace)?);
         }
         let publish = config.publish.iter().chain(&args.publish);
         request.publish = publish.map(|port| (port.host, port.container)).collect();
@@ -228,13 +231,6 @@ fn env(app: &App<'_>, typed: &[EnvSpec], file: &[EnvVar]) -> Result<Vec<EnvVar>>
 )]
 fn plain(value: &Secret) -> String {
     value.expose().to_owned()
-}
-
-fn bind(mount: &MountSpec) -> Result<Bind> {
-    let source = mount.source.canonicalize().map_err(|error| {
-        CliError::usage(format!("{} cannot be mounted", mount.source.display())).with_source(&error)
-    })?;
-    Ok(Bind { source, target: mount.target.clone(), access: mount.access })
 }
 
 fn mcp(
