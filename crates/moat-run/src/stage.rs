@@ -96,7 +96,15 @@ impl Stage<'_> {
 
     fn source(&self, source: &MountSource) -> Result<PathBuf> {
         match source {
-            MountSource::Host(path) => Ok(path.clone()),
+            MountSource::Host(path) if self.state.is_apart(path) => Ok(path.clone()),
+            MountSource::Host(path) => Err(RunError::new(
+                RunErrorKind::InvalidInput,
+                format!(
+                    "{} cannot be mounted: moat keeps credentials and runs in {}",
+                    path.display(),
+                    self.state.path().display()
+                ),
+            )),
             MountSource::PrivateToRun(name) => {
                 let path = self.directory.join("mounts").join(plain(name)?);
                 private_dir(&path)?;

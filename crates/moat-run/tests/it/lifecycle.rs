@@ -65,6 +65,25 @@ async fn without_the_grant_the_vendor_refuses() {
 }
 
 #[tokio::test]
+async fn no_mount_shows_what_the_host_keeps() {
+    let world = World::new(&Canary::new());
+    let state = world.runner.state().path().to_owned();
+    fs::create_dir_all(state.join("credentials")).unwrap();
+    fs::write(state.join("master.key"), "key").unwrap();
+    let link = state.parent().unwrap().join("link");
+    std::os::unix::fs::symlink(state.join("credentials"), &link).unwrap();
+    for source in [state.join("credentials"), state.join("master.key"), state.clone(), link] {
+        let mut request = world.request(&[]);
+        let target = "/shown".parse().unwrap();
+        let access = moat_provider_core::MountAccess::ReadOnly;
+        request.binds.push(moat_run::Bind { source: source.clone(), target, access });
+        let error = world.runner.prepare(request).await.unwrap_err();
+        assert_eq!(error.kind(), RunErrorKind::InvalidInput, "{source:?}");
+        assert!(error.message().contains("cannot be a mount"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn all_grants_that_cannot_be_used_are_named_together() {
     let world = World::new(&Canary::new());
     let error = world.runner.prepare(world.request(&["toy", "toy:b"])).await.unwrap_err();
