@@ -115,6 +115,40 @@ for name in ('slabinfo', 'vmallocinfo', 'pagetypeinfo', 'kpageflags'):
 
 #[tokio::test]
 #[ignore = "needs bubblewrap; run cargo xtask e2e"]
+async fn no_program_of_the_persons_is_made_that_others_run_as_the_person() {
+    let world = World::new();
+    let workspace = world.directory.join("workspace");
+    std::fs::create_dir(&workspace).unwrap();
+    let script = "
+import ctypes, os, shutil
+libc = ctypes.CDLL(None, use_errno=True)
+def refused(call, *arguments):
+    try: call(*arguments)
+    except PermissionError: return True
+shutil.copy('/usr/bin/id', 'id')
+descriptor = os.open('id', os.O_RDONLY)
+print(refused(os.chmod, 'id', 0o4755), refused(os.fchmod, descriptor, 0o4755))
+print(refused(os.chmod, 'id', 0o6777), libc.syscall(452, -100, b'id', 0o4755, 0) == -1)
+made = os.open('made', os.O_CREAT | os.O_WRONLY, 0o4755)
+os.write(made, b'x')
+os.chmod('id', 0o755)
+os.mkdir('shared'); os.chmod('shared', 0o2775)
+";
+    let mut spec = world.spec(&["/usr/bin/python3", "-c", script]);
+    let target: moat_provider_core::ContainerPath = "/work".parse().unwrap();
+    spec.workdir = target.clone();
+    spec.binds.push(Bind { source: workspace.clone(), target, access: MountAccess::ReadWrite });
+    let output = world.start(&spec).await.output().await.unwrap();
+    assert_eq!(text(&output.stdout), "True True\nTrue True\n", "{}", text(&output.stderr));
+    let mode = |name: &str| {
+        let found = std::fs::metadata(workspace.join(name)).unwrap();
+        std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o7777
+    };
+    assert_eq!((mode("id"), mode("made") & 0o4000, mode("shared")), (0o755, 0, 0o2775));
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap; run cargo xtask e2e"]
 async fn the_hosts_ports_and_sockets_are_out_of_reach() {
     let world = World::new();
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
