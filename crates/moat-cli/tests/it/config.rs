@@ -50,6 +50,28 @@ fn a_mount_is_asked_for_as_what_it_leads_to() {
 }
 
 #[test]
+fn without_a_sandbox_what_chooses_programs_is_asked_for() {
+    let moat = Moat::new();
+    let bin = moat.workspace().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let (ran, program) = (moat.path("ran"), bin.join("printenv"));
+    fs::write(&program, format!("#!/bin/sh\n: > {}\n", ran.display())).unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let config = format!("[env]\nPATH = \"{}\"\n[mcp.x]\ncommand = \"x\"", bin.display());
+    fs::write(moat.workspace().join("moat.toml"), config).unwrap();
+    let run = ["run", "--sandbox", "none", "--", "printenv", "HOME"];
+    let asked = format!("  - set PATH={}, without a sandbox\n", bin.display());
+    let server = "  - start x as the MCP server x, without a sandbox\n";
+    moat.run(&run).failed(125, &[&asked, server, "moat run --trust-config"]);
+    assert!(!ran.exists());
+    moat.run(&["trust"]).succeeded();
+    moat.run(&run).failed(125, &[&asked]);
+    let run = ["run", "--trust-config", "--sandbox", "none", "--", "printenv", "HOME"];
+    moat.run(&run).succeeded();
+    assert!(ran.exists());
+}
+
+#[test]
 fn a_workspace_that_asks_for_nothing_needs_no_consent() {
     let moat = Moat::new();
     fs::write(moat.workspace().join("moat.toml"), "policy = \"strict\"").unwrap();

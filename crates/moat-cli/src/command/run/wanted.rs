@@ -12,7 +12,7 @@ use moat_run::sandbox::{Sandbox, WayKind};
 use moat_run::{AgentLaunch, Home, Place, RunRequest};
 
 use super::super::resume::options;
-use super::super::trust::{Asking, agree};
+use super::super::trust::{Asking, agree, trust_command};
 use super::{agents, mounts, tools};
 use crate::app::{App, plain_variable};
 use crate::args::{AgentArgs, ConfigUse, EnvSpec, HomeChoice, RunArgs, SandboxChoice};
@@ -162,7 +162,17 @@ async fn config(app: &App<'_>, args: &RunArgs) -> Result<(WorkspaceConfig, PathB
         ConfigUse::Ask => Asking::Person,
     };
     let config = WorkspaceConfig::read(&workspace)?.unwrap_or_default();
-    agree(app, &workspace, &config.asks(), how).await?;
+    let mut asks = config.asks();
+    let mut fix = trust_command(&workspace);
+    if args.sandbox == Some(SandboxChoice::None) {
+        let further = config.asks_without_sandbox();
+        if !further.is_empty() {
+            // `moat trust` is about runs in a sandbox.
+            fix = "moat run --trust-config".to_owned();
+        }
+        asks.extend(further);
+    }
+    agree(app, &workspace, &asks, how, &fix).await?;
     Ok((config, workspace))
 }
 
