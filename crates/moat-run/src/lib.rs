@@ -9,6 +9,7 @@ mod leak;
 mod live;
 mod metadata;
 mod prepare;
+mod remove;
 mod request;
 mod rules;
 mod run;

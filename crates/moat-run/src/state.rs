@@ -10,6 +10,7 @@ use moat_provider_core::{Entropy, RunId};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
+use crate::remove::remove_tree;
 use crate::sandbox::VISITS_SOCKET;
 use crate::{Result, RunError, RunErrorKind};
 
@@ -165,7 +166,7 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        let removed = if self.is_kept { clear(&self.path) } else { fs::remove_dir_all(&self.path) };
+        let removed = if self.is_kept { clear(&self.path) } else { remove_tree(&self.path) };
         if let Err(error) = removed {
             tracing::warn!(%error, run = %self.id, "what the run left cannot be removed");
         }
@@ -191,10 +192,7 @@ pub(crate) fn lock(run: &Path) -> Result<Option<File>> {
 
 /// Removes from the directory of a run what only a run that lives needs.
 pub(crate) fn clear(run: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(run.join("stage")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_tree(&run.join("stage"))?;
     for socket in ["proxy.sock", LONGEST, VISITS_SOCKET] {
         remove_file(&run.join(socket))?;
     }
