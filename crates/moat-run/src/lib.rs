@@ -6,6 +6,7 @@ mod error;
 pub mod git;
 mod grants;
 mod leak;
+mod links;
 mod live;
 mod metadata;
 mod prepare;

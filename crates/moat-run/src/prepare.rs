@@ -35,7 +35,7 @@ use crate::stage::Stage;
 use crate::state::{RunDir, StateDir, failed, private_dir};
 use crate::trust::{self, Trust};
 use crate::watched::Watched;
-use crate::{Result, RunError, RunErrorKind, git};
+use crate::{Result, RunError, RunErrorKind, git, links};
 
 /// How long the authority of a run is valid.
 const AUTHORITY_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -81,11 +81,14 @@ struct Layout {
 }
 
 impl Preparation {
-    fn begin(host: &Arc<Inner>, request: RunRequest) -> Result<Self> {
+    fn begin(host: &Arc<Inner>, mut request: RunRequest) -> Result<Self> {
         let workspace = workspace(&request.workspace)?;
         if !host.state.is_apart(&request.workspace) {
             return Err(holds_state("a workspace", &request.workspace, &host.state)
                 .with_hint("cd into a project, or name one with --workspace"));
+        }
+        for bind in &mut request.binds {
+            bind.source = links::followed(&bind.source, &request.workspace)?;
         }
         if let Some(bind) = request.binds.iter().find(|bind| !host.state.is_apart(&bind.source)) {
             return Err(holds_state("a mount", &bind.source, &host.state)

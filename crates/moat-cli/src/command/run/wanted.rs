@@ -131,7 +131,7 @@ impl Wanted {
             request.binds.push(mounts::asked(mount)?);
         }
         for mount in &args.mounts {
-            request.binds.push(mounts::typed(mount, &request.workspace)?);
+            request.binds.push(mounts::typed(mount)?);
         }
         let publish = config.publish.iter().chain(&args.publish);
         request.publish = publish.map(|port| (port.host, port.container)).collect();
