@@ -2,8 +2,11 @@
 //! later one fails.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,8 +232,7 @@ impl Preparation {
         match self.request.place {
             Place::Container { port, .. } => {
                 let path = self.dir.socket();
-                let listener =
-                    UnixListener::bind(&path).map_err(|error| failed("listen at", &path, error))?;
+                let listener = listen(&path).map_err(|error| failed("listen at", &path, error))?;
                 Ok(Entrance {
                     way: Way::Socket { path, port },
                     listener: Listener::Unix(listener),
@@ -518,6 +520,13 @@ struct Entrance {
     /// What names the run, where the way does not.
     token: Option<Secret>,
     address: Option<SocketAddr>,
+}
+
+/// Listens at the socket of a run, for this user alone. Its directory keeps others out already.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
 }
 
 fn bind(source: &Path, target: &ContainerPath) -> Bind {

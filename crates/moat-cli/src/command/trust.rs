@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::args::TrustArgs;
 use crate::config::{Ask, Consent, FILE, WorkspaceConfig};
 use crate::error::{CliError, Code, Result};
+use crate::output::line;
 
 /// Shows what a workspace asks for, and lets it have that.
 pub(super) async fn trust(app: &App<'_>, args: &TrustArgs) -> Result<()> {
@@ -63,14 +64,15 @@ pub(super) async fn agree(
     if missing.is_empty() {
         return Ok(());
     }
+    // A line break in its name would write lines of the question.
+    let shown = line(&workspace.display().to_string());
     let list: Vec<_> = missing.iter().map(|ask| format!("  - {ask}")).collect();
     let list = list.join("\n");
-    let refused = |why: &str| {
-        CliError::new(format!("{why}. The {FILE} of {} asks to:\n{list}", workspace.display()))
-    };
+    let refused =
+        |why: &str| CliError::new(format!("{why}. The {FILE} of {shown} asks to:\n{list}"));
     if how == Asking::Person {
         let terminal = app.system.terminal();
-        let text = format!("The {FILE} of {} asks to:\n{list}", workspace.display());
+        let text = format!("The {FILE} of {shown} asks to:\n{list}");
         let answer = match terminal.tell(&text).await {
             Ok(()) => terminal.confirm("Let it?", Answer::No).await,
             Err(error) => Err(error),

@@ -50,6 +50,18 @@ fn a_mount_is_asked_for_as_what_it_leads_to() {
 }
 
 #[test]
+fn the_name_of_a_workspace_writes_no_lines_of_the_question() {
+    let moat = Moat::new();
+    let workspace = moat.path("x asks to:\n  - do nothing\n");
+    fs::create_dir(&workspace).unwrap();
+    fs::write(workspace.join("moat.toml"), "grants = [\"github\"]").unwrap();
+    let refused = moat.run(&["trust", "--workspace", workspace.to_str().unwrap()]);
+    let refused = refused.failed(1, &["\n  - use your credential github\n"]);
+    let question = refused.stderr.split("\n\n").next().unwrap();
+    assert!(!question.contains("\n  - do nothing"), "{question}");
+}
+
+#[test]
 fn without_a_sandbox_what_chooses_programs_is_asked_for() {
     let moat = Moat::new();
     let bin = moat.workspace().join("bin");

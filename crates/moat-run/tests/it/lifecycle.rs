@@ -34,6 +34,10 @@ async fn a_container_uses_a_token_that_it_does_not_hold() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 
     let (id, Way::Socket { path, .. }) = (run.id().clone(), spec.way.clone()) else { panic!() };
+    let mode = |path: &std::path::Path| {
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777
+    };
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     let metadata = run.stopped(3).await.metadata;
     assert_eq!((metadata.state, metadata.exit_code), (RunState::Stopped, Some(3)));
     assert!(!path.exists());
