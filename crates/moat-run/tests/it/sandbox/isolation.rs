@@ -135,7 +135,7 @@ os.chmod('id', 0o755)
 os.mkdir('shared'); os.chmod('shared', 0o2775)
 ";
     let mut spec = world.spec(&["/usr/bin/python3", "-c", script]);
-    let target: moat_provider_core::ContainerPath = "/work".parse().unwrap();
+    let target: moat_provider_core::ContainerPath = "/there".parse().unwrap();
     spec.workdir = target.clone();
     spec.binds.push(Bind { source: workspace.clone(), target, access: MountAccess::ReadWrite });
     let output = world.start(&spec).await.output().await.unwrap();
@@ -179,7 +179,7 @@ async fn what_holds_sockets_or_everything_is_not_bound() {
     let sandbox = Bubblewrap::new("/nonexistent").program("/proc/self/exe");
     for source in [world.directory.as_path(), "/".as_ref(), "/run".as_ref(), "/proc/1".as_ref()] {
         let mut spec = world.spec(&["true"]);
-        let (source, target) = (source.to_owned(), "/work".parse().unwrap());
+        let (source, target) = (source.to_owned(), "/there".parse().unwrap());
         spec.binds.push(Bind { source, target, access: MountAccess::ReadOnly });
         let error = sandbox.start(&spec).await.unwrap_err();
         assert_eq!(error.kind(), RunErrorKind::InvalidInput, "{error:?}");
@@ -205,11 +205,11 @@ async fn nothing_is_made_outside_where_a_link_leads_from_the_place_of_a_bind() {
         target: target.parse().unwrap(),
         access,
     };
-    let outer = bind(&workspace, "/work", MountAccess::ReadWrite);
+    let outer = bind(&workspace, "/there", MountAccess::ReadWrite);
     for (source, target) in [
-        (shown.clone(), "/work/direct/new"),
-        (shown.clone(), "/work/around/new"),
-        (shown.join("file"), "/work/direct/.hushlogin"),
+        (shown.clone(), "/there/direct/new"),
+        (shown.clone(), "/there/around/new"),
+        (shown.join("file"), "/there/direct/.hushlogin"),
     ] {
         let mut spec = world.spec(&["true"]);
         spec.binds = vec![outer.clone(), bind(&source, target, MountAccess::ReadOnly)];
@@ -218,12 +218,12 @@ async fn nothing_is_made_outside_where_a_link_leads_from_the_place_of_a_bind() {
         assert_eq!(started.unwrap_err().kind(), RunErrorKind::InvalidInput, "{target}");
     }
     let mut spec = world.spec(&["true"]);
-    let read_only = bind(&workspace, "/work", MountAccess::ReadOnly);
-    spec.binds = vec![read_only, bind(&shown, "/work/new", MountAccess::ReadOnly)];
+    let read_only = bind(&workspace, "/there", MountAccess::ReadOnly);
+    spec.binds = vec![read_only, bind(&shown, "/there/new", MountAccess::ReadOnly)];
     Bubblewrap::new(program("moat-bridge")).start(&spec).await.unwrap_err();
     assert!(!workspace.join("new").exists());
-    let mut spec = world.spec(&["cat", "/work/a/b/file"]);
-    spec.binds = vec![outer, bind(&shown, "/work/a/b", MountAccess::ReadOnly)];
+    let mut spec = world.spec(&["cat", "/there/a/b/file"]);
+    spec.binds = vec![outer, bind(&shown, "/there/a/b", MountAccess::ReadOnly)];
     let output = world.start(&spec).await.output().await.unwrap();
     assert_eq!(text(&output.stdout), "shown", "{}", text(&output.stderr));
 }
