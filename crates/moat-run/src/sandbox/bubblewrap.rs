@@ -158,6 +158,7 @@ impl Bubblewrap {
             return Err(error);
         }
         let binds = binds::checked(&spec.binds, self.home.as_deref())?;
+        binds::make_mount_points(&binds)?;
         let filters = seccomp::filters()?;
         let mut command = command(&program);
         let (standard, streams) = streams::prepare(spec.stdio).map_err(io_failed)?;

@@ -53,10 +53,35 @@ pub(super) fn until_stopped(mut source: File, mut target: File, stop: Stop) -> i
     })
 }
 
-/// Copies until the source has ended, and says so.
+/// Copies until the source has ended, and says so. Whoever does not want to see it any more keeps
+/// nobody from saying it.
 pub(super) fn to_the_end(
+    source: impl Read + Send + 'static,
+    target: File,
+) -> io::Result<oneshot::Receiver<()>> {
+    copy(source, target, Refusal::Ignored)
+}
+
+/// Copies until the source has ended or the target takes no more, and says so. Whoever writes into
+/// the source hears of that.
+pub(super) fn while_taken(
+    source: impl Read + Send + 'static,
+    target: File,
+) -> io::Result<oneshot::Receiver<()>> {
+    copy(source, target, Refusal::PassedOn)
+}
+
+/// What becomes of a target that takes no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Ignored,
+    PassedOn,
+}
+
+fn copy(
     mut source: impl Read + Send + 'static,
     mut target: File,
+    refusal: Refusal,
 ) -> io::Result<oneshot::Receiver<()>> {
     let (done, end) = oneshot::channel();
     spawn(move || {
@@ -64,13 +89,18 @@ pub(super) fn to_the_end(
         loop {
             match source.read(&mut buffer) {
                 Ok(0) => break,
-                // Whoever does not want to see it any more keeps nobody from saying it.
-                Ok(length) => _ = write(&mut target, &buffer[..length]),
+                Ok(length) => {
+                    let written = write(&mut target, &buffer[..length]);
+                    if written.is_err() && refusal == Refusal::PassedOn {
+                        break;
+                    }
+                }
                 Err(error) if is_temporary(&error) => {}
                 // A terminal whose other end is closed fails instead of ending.
                 Err(_) => break,
             }
         }
+        drop(source);
         _ = done.send(());
     })?;
     Ok(end)
