@@ -10,8 +10,9 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::termios::tcgetsid;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, setsid};
+use nix::unistd::{Pid, getpid, getsid, setpgid, setsid, tcsetpgrp};
 
 use crate::args::Program;
 use crate::{signals, visit};
@@ -84,11 +85,13 @@ pub(crate) fn reap() -> Vec<(Pid, u8)> {
     let mut ended = Vec::new();
     let code = |code: i32| u8::try_from(code).unwrap_or(u8::MAX);
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
             Ok(WaitStatus::Exited(pid, exit)) => ended.push((pid, code(exit & 0xff))),
             Ok(WaitStatus::Signaled(pid, signal, _)) => {
                 ended.push((pid, code(128 + signal as i32)));
             }
+            // Ctrl-Z. Nobody would ever continue it: a command that leads its session does not stop.
+            Ok(WaitStatus::Stopped(pid, Signal::SIGTSTP)) => _ = killpg(pid, Signal::SIGCONT),
             Ok(WaitStatus::StillAlive) | Err(_) => return ended,
             Ok(_) => {}
         }
@@ -98,9 +101,17 @@ pub(crate) fn reap() -> Vec<(Pid, u8)> {
 /// Becomes the command; returns only when that fails, with a sentence and the exit code of shells
 /// for it (POSIX, "Exit Status for Commands").
 pub(crate) fn exec(program: Program) -> (String, u8) {
-    // A session of its own: no terminal but the one below, and a group for all its signals.
-    _ = setsid();
-    if let Err(error) = prepare(&program) {
+    let begun = if program.terminal && is_ours() {
+        // Keys of the terminal are for the foreground: the command, and no longer the bridge.
+        setpgid(Pid::from_raw(0), Pid::from_raw(0))
+            .and_then(|()| tcsetpgrp(io::stdin(), getpid()))
+            .map_err(io::Error::from)
+    } else {
+        // A session of its own: no terminal but the one below, and a group for all its signals.
+        _ = setsid();
+        Ok(())
+    };
+    if let Err(error) = begun.and_then(|()| prepare(&program)) {
         return (error.to_string(), 126);
     }
     let (name, arguments) = match program.command.split_first() {
@@ -119,11 +130,17 @@ pub(crate) fn exec(program: Program) -> (String, u8) {
     }
 }
 
+/// Whether standard input is the controlling terminal of this session already, as engines make it for
+/// their first process. A terminal cannot get another session while that one lives.
+fn is_ours() -> bool {
+    let session = getsid(None);
+    session.is_ok() && tcgetsid(io::stdin()) == session
+}
+
 fn prepare(program: &Program) -> io::Result<()> {
     signals::release()?;
     if program.terminal {
         // The first terminal that a leader of a session opens becomes its controlling one.
-        // An engine may have made it that already; then nothing changes.
         let terminal = OpenOptions::new().read(true).write(true).open("/proc/self/fd/0");
         terminal.map_err(|error| io::Error::new(error.kind(), format!("terminal: {error}")))?;
     }
