@@ -1,11 +1,13 @@
 //! Container engines: Docker and Podman, by their command lines.
 
 mod arguments;
+mod daemon;
+mod files;
 
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio as ProcessStdio};
 use std::sync::Arc;
@@ -15,13 +17,18 @@ use rustix::process::{Resource, getrlimit};
 use tokio::task::spawn_blocking;
 
 use self::arguments::Container;
+use self::daemon::Ids;
+use self::files::Files;
 use super::running::{Heard, Remote};
 use super::{Limits, Missing, Running, Sandbox, Signal, WayKind};
-use super::{binds, process, publish, streams};
+use super::{binds, process, publish, streams, terminal};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
 
 /// Where programs of the system are.
 const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
+
+/// What this process passes on to the command.
+const PASSED: [Signal; 4] = [Signal::Interrupt, Signal::Terminate, Signal::Hangup, Signal::Quit];
 
 /// The exit code of engines that did not get as far as the command.
 const REFUSED: i32 = 125;
@@ -54,7 +61,7 @@ impl EngineKind {
 }
 
 /// Starts containers of an image with Docker or Podman, without a network: the run's socket is the
-/// only way out.
+/// only way out. The image has to be there: none is pulled.
 ///
 /// The image brings all programs; the bridge is mounted into it, and so must be linked statically.
 /// The person's terminal is given to the engine's own client, which makes another one for the
@@ -151,33 +158,62 @@ impl Engine {
         command
     }
 
+    /// Asks the engine something, and returns what it answers; blocks.
+    fn ask(&self, program: &Path, words: &[&str]) -> std::result::Result<String, Missing> {
+        let mut command = self.command(program);
+        let output = command.args(words).stdin(ProcessStdio::null()).output();
+        let said = match output {
+            Ok(output) if output.status.success() => {
+                return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+            }
+            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(daemon::missing(self.kind, &said))
+    }
+
+    /// Learns whose ids containers have; blocks.
+    fn ids(&self, program: &Path) -> Result<Ids> {
+        if self.kind == EngineKind::Podman {
+            return Ok(Ids::of_podman(rustix::process::getuid().as_raw()));
+        }
+        let options = self.ask(program, &["info", "--format", "{{json .SecurityOptions}}"]);
+        options.map(|options| Ids::of_docker(&options)).map_err(|missing| {
+            let message = format!("docker does not work here: {} is missing", missing.what());
+            RunError::new(RunErrorKind::SandboxMissing, message).with_hint(missing.fix().to_owned())
+        })
+    }
+
     /// Looks for what is missing; blocks.
     fn lacks(&self) -> Vec<Missing> {
-        let (name, mut missing) = (self.kind.as_str(), Vec::new());
+        let mut missing = Vec::new();
         match self.find() {
             Some(program) => {
-                let mut command = self.command(&program);
                 let format = match self.kind {
                     EngineKind::Docker => "{{.Server.Version}}",
                     EngineKind::Podman => "{{.Client.Version}}",
                 };
-                command.args(["version", "--format", format]).stdin(ProcessStdio::null());
-                if !command.output().is_ok_and(|output| output.status.success()) {
+                let image = ["image", "inspect", "--format", "{{.Id}}", "--", &self.image];
+                if let Err(why) = self.ask(&program, &["version", "--format", format]) {
+                    missing.push(why);
+                } else if self.ask(&program, &image).is_err() {
+                    let (name, image) = (self.kind.as_str(), &self.image);
                     missing.push(Missing::new(
-                        format!("a {name} that answers"),
-                        format!("start it, and look whether you may use it: {name} version"),
+                        format!("the image {image}"),
+                        format!("{name} pull {image}"),
                     ));
                 }
             }
             None => missing.push(Missing::new(
-                name,
-                format!(
-                    "install the package {} ({name})",
-                    match self.kind {
-                        EngineKind::Docker => "docker.io",
-                        EngineKind::Podman => "podman",
+                self.kind.as_str(),
+                match self.kind {
+                    EngineKind::Docker => {
+                        "install the package docker.io, for example: apt-get install docker.io"
                     }
-                ),
+                    EngineKind::Podman => {
+                        "install the package podman, for example: apt-get install podman"
+                    }
+                },
             )),
         }
         match is_static(&self.bridge) {
@@ -210,34 +246,52 @@ impl Engine {
             ));
         };
         let binds = binds::checked(&spec.binds, self.home.as_deref())?;
-        let environment = socket.with_file_name("environment");
         let publish = socket.with_file_name("publish.sock");
+        let files = Files::beside(socket);
+        let user = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        let ids = self.ids(&program)?;
+        let made = files.users(ids, user, spec).map_err(io_failed)?;
+        let is_inherited = spec.stdio == Stdio::Inherit && terminal::is_here();
         let container = Container {
             kind: self.kind,
             image: &self.image,
             bridge: &self.bridge,
-            environment: &environment,
+            environment: &files.environment(),
+            made: &made,
             publish: &publish,
             binds: &binds,
             limits: &self.limits,
             options: &self.run_options,
-            user: (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()),
-            terminal: spec.stdio == Stdio::Inherit && super::terminal::is_here(),
+            user,
+            ids,
+            terminal: is_inherited,
             ulimits: possible(&self.limits),
         };
         let arguments = container.arguments(spec)?;
-        write_environment(&environment, &container.environment(spec)).map_err(io_failed)?;
+        files.write_environment(&container.environment(spec)).map_err(io_failed)?;
         let mut command = self.command(&program);
         command.args(arguments);
-        let mut streams = None;
-        if spec.stdio == Stdio::Captured {
-            let (standard, prepared) = streams::prepare(spec.stdio).map_err(io_failed)?;
-            standard.give_to(&mut command);
-            streams = Some(prepared);
-        }
+        let streams = give_streams(&mut command, spec.stdio, is_inherited).map_err(io_failed)?;
         let remote = Client { engine: self.clone(), program, container: container.name(spec) };
         Ok(Ready { command, streams, publish, remote: Arc::new(remote) })
     }
+}
+
+/// Gives the engine's client its streams, unless it has the person's terminal: then that is its own,
+/// as it makes another one for the container.
+fn give_streams(
+    command: &mut Command,
+    stdio: Stdio,
+    is_inherited: bool,
+) -> io::Result<Option<streams::Prepared>> {
+    if is_inherited {
+        return Ok(None);
+    }
+    // Keys of the person's terminal are for this process, which passes them on.
+    command.process_group(0);
+    let (standard, prepared) = streams::prepare(stdio)?;
+    standard.give_to(command);
+    Ok(Some(prepared))
 }
 
 /// Returns what of these limits this user may give, by the engines' names.
@@ -283,21 +337,18 @@ async fn start(engine: Engine, spec: ContainerSpec) -> Result<Running> {
     let ready = spawn_blocking(move || engine.prepare(&spec)).await.map_err(io::Error::other);
     let Ready { command, streams, publish, remote } = ready.map_err(io_failed)??;
     // The container outlives its client: this connection is how the bridge sees the host's end.
-    let task = publish::serve(&publish, &ports).await?;
-    let hear = |which: &[Signal]| match stdio {
-        Stdio::Inherit => Heard::of(which).map_err(io_failed),
-        Stdio::Captured => Heard::of(&[]).map_err(io_failed),
+    let (task, arrived) = publish::serve(&publish, &ports).await?;
+    let heard = match stdio {
+        Stdio::Inherit => Heard::of(&PASSED),
+        Stdio::Captured => Heard::of(&[]),
     };
-    // The client gets keys of the terminal itself, and passes those signals on.
-    let passed = hear(&[Signal::Terminate, Signal::Hangup])?;
-    let survived = hear(&[Signal::Interrupt, Signal::Quit])?;
+    let heard = heard.map_err(io_failed)?;
     let process = process::start(command, None).await.map_err(io_failed)?;
-    let mut running = Running::new(process).task(task).remote(remote).refused_by(REFUSED);
+    let mut running = Running::new(process).task(task).remote(remote).refused_by(REFUSED, arrived);
     if let Some(streams) = streams {
         running = running.streams(streams.begin().map_err(io_failed)?);
     }
-    running = running.pass_signals(passed).survive_signals(survived);
-    Ok(running)
+    Ok(running.pass_signals(heard))
 }
 
 /// The engine's program as the way to a container.
@@ -321,13 +372,6 @@ impl Remote for Client {
         std::thread::Builder::new().name("moat-engine".into()).spawn(move || child.wait())?;
         Ok(())
     }
-}
-
-/// Writes variables where the engine's client reads them; the container does not see the file.
-fn write_environment(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    io::Write::write_all(&mut file, text.as_bytes())
 }
 
 /// Whether a program of 64 bit needs no interpreter, by its program headers (System V ABI).
