@@ -3,6 +3,7 @@
 mod arguments;
 mod daemon;
 mod files;
+mod visit;
 
 use std::ffi::OsString;
 use std::fs;
@@ -149,6 +150,17 @@ impl Engine {
         }
     }
 
+    /// Returns what is missing when its program is nowhere.
+    fn absent(&self) -> Missing {
+        let fix = match self.kind {
+            EngineKind::Docker => {
+                "install the package docker.io, for example: apt-get install docker.io"
+            }
+            EngineKind::Podman => "install the package podman, for example: apt-get install podman",
+        };
+        Missing::new(self.kind.as_str(), fix)
+    }
+
     /// Returns the engine's program with its own options.
     fn command(&self, program: &Path) -> Command {
         #[expect(clippy::disallowed_methods, reason = "to start this program is what this is for")]
@@ -178,10 +190,13 @@ impl Engine {
             return Ok(Ids::of_podman(rustix::process::getuid().as_raw()));
         }
         let options = self.ask(program, &["info", "--format", "{{json .SecurityOptions}}"]);
-        options.map(|options| Ids::of_docker(&options)).map_err(|missing| {
-            let message = format!("docker does not work here: {} is missing", missing.what());
-            RunError::new(RunErrorKind::SandboxMissing, message).with_hint(missing.fix().to_owned())
-        })
+        options.map(|options| Ids::of_docker(&options)).map_err(|missing| self.lacks_one(&missing))
+    }
+
+    fn lacks_one(&self, missing: &Missing) -> RunError {
+        let name = self.kind.as_str();
+        let message = format!("{name} does not work here: {} is missing", missing.what());
+        RunError::new(RunErrorKind::SandboxMissing, message).with_hint(missing.fix().to_owned())
     }
 
     /// Looks for what is missing; blocks.
@@ -204,17 +219,7 @@ impl Engine {
                     ));
                 }
             }
-            None => missing.push(Missing::new(
-                self.kind.as_str(),
-                match self.kind {
-                    EngineKind::Docker => {
-                        "install the package docker.io, for example: apt-get install docker.io"
-                    }
-                    EngineKind::Podman => {
-                        "install the package podman, for example: apt-get install podman"
-                    }
-                },
-            )),
+            None => missing.push(self.absent()),
         }
         match is_static(&self.bridge) {
             Ok(true) => {}
@@ -236,9 +241,7 @@ impl Engine {
     /// Prepares the client; blocks.
     fn prepare(&self, spec: &ContainerSpec) -> Result<Ready> {
         let name = self.kind.as_str();
-        let program = self.find().ok_or_else(|| {
-            RunError::new(RunErrorKind::SandboxMissing, format!("{name} is not installed"))
-        })?;
+        let program = self.find().ok_or_else(|| self.lacks_one(&self.absent()))?;
         let Way::Socket { path: socket, .. } = &spec.way else {
             return Err(RunError::new(
                 RunErrorKind::InvalidInput,

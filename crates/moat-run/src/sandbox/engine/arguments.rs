@@ -29,6 +29,9 @@ const PROXIES: [&str; 10] = [
 /// A byte that is nowhere in UTF-8, so that no key has it.
 const NO_KEY: &[u8] = b"\xff";
 
+/// Keys that nobody presses in this order: what is asked of a daemon as JSON has no other bytes.
+const RARE_KEYS: &str = "ctrl-^,ctrl-_,ctrl-^";
+
 /// What a container is made of, besides its description.
 #[derive(Debug)]
 pub(super) struct Container<'a> {
@@ -69,7 +72,7 @@ impl Container<'_> {
         let name = self.name(spec);
         let mut list: Vec<OsString> = vec!["run".into(), "--interactive".into()];
         if self.terminal {
-            list.extend(terminal(self.kind));
+            list.extend(terminal(self.kind, Verb::Run));
         }
         let mut add = |arguments: &[&str]| list.extend(arguments.iter().map(OsString::from));
         add(&["--rm", "--pull", "never", "--name", &name, "--hostname", spec.run.as_str()]);
@@ -142,14 +145,24 @@ impl Container<'_> {
     }
 }
 
-/// Returns the options of a command that gets a terminal.
+/// What the engine's client is asked to do with a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// To start a container.
+    Run,
+    /// To start a further command in one.
+    Exec,
+}
+
+/// Returns the options by which a command gets a terminal.
 ///
 /// By itself a client leaves its container at Ctrl-P Ctrl-Q, and withholds each Ctrl-P until the next
 /// key.
-pub(super) fn terminal(kind: EngineKind) -> [OsString; 3] {
-    let keys = match kind {
-        EngineKind::Docker => OsStr::from_bytes(NO_KEY),
-        EngineKind::Podman => OsStr::new(""),
+pub(super) fn terminal(kind: EngineKind, verb: Verb) -> [OsString; 3] {
+    let keys = match (kind, verb) {
+        (EngineKind::Docker, Verb::Run) => OsStr::from_bytes(NO_KEY),
+        (EngineKind::Docker, Verb::Exec) => OsStr::new(RARE_KEYS),
+        (EngineKind::Podman, _) => OsStr::new(""),
     };
     ["--tty".into(), "--detach-keys".into(), keys.to_owned()]
 }
