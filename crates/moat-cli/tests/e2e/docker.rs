@@ -23,8 +23,20 @@ struct Daemon {
     directory: TempDir,
 }
 
+/// What a daemon reads its map of ids from, in a view of the system of its own.
+const WITH_IDS: &str = "set -e; cp -a /etc $1/etc; mount --bind $1/etc /etc
+    echo nobody:100000:65536 >/etc/subuid; echo nobody:100000:65536 >/etc/subgid
+    shift; exec \"$@\"";
+
+/// Whose ids containers have by themselves.
+#[derive(Clone, Copy, PartialEq)]
+enum Ids {
+    Same,
+    Mapped,
+}
+
 impl Daemon {
-    async fn start() -> Self {
+    fn start(ids: Ids) -> Self {
         // A short path: its sockets are below it.
         let directory = TempDir::new_in("/tmp").unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o711)).unwrap();
@@ -36,7 +48,14 @@ impl Daemon {
         )]
         let mut command = Command::new(found("setpriv").unwrap());
         // It must not outlive the test, however that ends.
-        command.args(["--pdeathsig", "TERM"]).arg(found("dockerd").expect("dockerd"));
+        command.args(["--pdeathsig", "TERM"]);
+        if ids == Ids::Mapped {
+            command.args(["unshare", "--mount", "sh", "-c", WITH_IDS, "sh"]).arg(directory.path());
+        }
+        command.arg(found("dockerd").expect("dockerd"));
+        if ids == Ids::Mapped {
+            command.arg("--userns-remap=nobody:nogroup");
+        }
         command.args(["--host", &format!("unix://{}", path("docker.sock")), "--group", GROUP]);
         command.args(["--data-root", &path("data"), "--exec-root", &path("exec")]);
         command.args(["--pidfile", &path("pid"), "--storage-driver", "vfs"]);
@@ -83,7 +102,10 @@ struct Docker {
 
 /// Makes a machine whose person has Docker and an image with these programs.
 async fn docker(programs: &[&str]) -> Docker {
-    let mut daemon = Daemon::start().await;
+    with_daemon(Daemon::start(Ids::Same), programs).await
+}
+
+async fn with_daemon(mut daemon: Daemon, programs: &[&str]) -> Docker {
     let machine = Machine::granted().await;
     let store = machine.path("docker");
     fs::create_dir(&store).unwrap();
@@ -198,6 +220,24 @@ async fn a_person_who_is_not_root_owns_what_the_container_writes() {
     assert_eq!(refused.code, Some(125), "{refused}");
     assert!(refused.says("the right to use its daemon (permission denied"), "{refused}");
     assert!(refused.says("sudo usermod --append --groups docker"), "{refused}");
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and root; run cargo xtask e2e"]
+async fn a_daemon_that_maps_ids_leaves_the_person_s_as_they_are() {
+    let docker = with_daemon(Daemon::start(Ids::Mapped), &[]).await;
+    let engine = &docker.engine;
+    let workspace = path(&engine.machine.workspace());
+    let volume = format!("{workspace}:{workspace}");
+    let file = format!("{workspace}/by-hand");
+    let by_hand = ["run", "--rm", "--network", "none", "--volume", &volume, IMAGE, "touch", &file];
+    let by_hand = engine.client().args(by_hand).run().await;
+    assert!(by_hand.says("Permission denied"), "Docker itself: {by_hand}");
+    let written = engine.sh(NONE, "echo text >written; echo text >$HOME/.profile; id -u").await;
+    let person = rustix::process::getuid().as_raw();
+    assert_eq!(written.text(), person.to_string());
+    let written = fs::metadata(engine.machine.workspace().join("written")).unwrap();
+    assert_eq!(written.uid(), person);
 }
 
 #[tokio::test]

@@ -242,7 +242,8 @@ pub(crate) async fn a_shell_is_where_the_command_is(engine: &Engine) {
     assert!([Some(126), Some(127)].contains(&missing.code), "{missing}");
     let script = "
 expect(fd, '# ')
-os.write(fd, b'cat /tmp/mark; tty -s && stty size; exit 5\\n'); expect(fd, 'mark'); expect(fd, '33 101')
+os.write(fd, b'cat /tmp/mark; until stty size | grep 33; do sleep 0.05; done; exit 5\\n')
+expect(fd, 'mark'); expect(fd, '33 101')
 ";
     assert_eq!(engine.on_a_terminal(&["shell", &id], script).await.text(), "5");
     engine.moat().args(["stop", &id]).run().await.text();
