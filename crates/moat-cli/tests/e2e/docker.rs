@@ -140,6 +140,12 @@ async fn what_the_host_sees_has_no_token() {
 
 #[tokio::test]
 #[ignore = "needs Docker and root; run cargo xtask e2e"]
+async fn variables_arrive_as_they_are() {
+    engine::variables_arrive_as_they_are(&docker(&[]).await.engine).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and root; run cargo xtask e2e"]
 async fn exit_codes_and_signals_pass_through() {
     engine::exit_codes_and_signals_pass_through(&docker(&[]).await.engine).await;
 }

@@ -49,6 +49,12 @@ async fn what_the_host_sees_has_no_token() {
 
 #[tokio::test]
 #[ignore = "needs Podman; run cargo xtask e2e"]
+async fn variables_arrive_as_they_are() {
+    engine::variables_arrive_as_they_are(&podman(&[]).await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Podman; run cargo xtask e2e"]
 async fn exit_codes_and_signals_pass_through() {
     engine::exit_codes_and_signals_pass_through(&podman(&[]).await).await;
 }

@@ -189,6 +189,14 @@ pub(crate) async fn what_the_host_sees_has_no_token(engine: &Engine) {
     assert_eq!(engine.containers().await, "");
 }
 
+pub(crate) async fn variables_arrive_as_they_are(engine: &Engine) {
+    let long = format!("LONG={}", "x".repeat(100_000));
+    let values = ["A=  a \"b\" #c $HOME ", "B=#b", "C=", "D='two\nlines'", &long];
+    let flags: Vec<_> = values.iter().flat_map(|value| ["--env", value]).collect();
+    let seen = engine.sh(&flags, "printf '%s|' \"$A\" \"$B\" \"${C-unset}\" \"$D\" ${#LONG}").await;
+    assert_eq!(seen.text(), "  a \"b\" #c $HOME |#b||'two\nlines'|100000|", "{seen}");
+}
+
 pub(crate) async fn exit_codes_and_signals_pass_through(engine: &Engine) {
     for (script, code) in [("exit 7", 7), ("kill -TERM $$", 143), ("exit 125", 125)] {
         let ended = engine.sh(NONE, script).await;

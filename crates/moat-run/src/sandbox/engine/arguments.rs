@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use moat_provider_core::MountAccess;
+use moat_provider_core::{EnvVar, MountAccess};
 
 use super::EngineKind;
 use super::daemon::Ids;
@@ -31,6 +31,9 @@ const NO_KEY: &[u8] = b"\xff";
 
 /// Keys that nobody presses in this order: what is asked of a daemon as JSON has no other bytes.
 const RARE_KEYS: &str = "ctrl-^,ctrl-_,ctrl-^";
+
+/// How long a line with a variable may be.
+const LINE: usize = 60_000;
 
 /// What a container is made of, besides its description.
 #[derive(Debug)]
@@ -60,9 +63,10 @@ impl Container<'_> {
 
     /// Returns the contents of the file with the container's variables.
     ///
-    /// The format has no way to write a line break; such variables are arguments instead.
+    /// The format has no way to write a line break, and Docker reads no line of 64 KiB; such variables
+    /// are arguments instead.
     pub(super) fn environment(&self, spec: &ContainerSpec) -> String {
-        let plain = spec.env.iter().filter(|var| !has_line_break(var.value()));
+        let plain = spec.env.iter().filter(|var| fits(var));
         plain.map(|var| format!("{}={}\n", var.name(), var.value())).collect()
     }
 
@@ -102,7 +106,7 @@ impl Container<'_> {
         }
         add(&["--workdir", spec.workdir.as_str()]);
         add(&["--env-file", text(self.environment)?]);
-        for var in spec.env.iter().filter(|var| has_line_break(var.value())) {
+        for var in spec.env.iter().filter(|var| !fits(var)) {
             add(&["--env", &format!("{}={}", var.name(), var.value())]);
         }
         for name in PROXIES.iter().filter(|_| self.kind == EngineKind::Docker) {
@@ -167,8 +171,9 @@ pub(super) fn terminal(kind: EngineKind, verb: Verb) -> [OsString; 3] {
     ["--tty".into(), "--detach-keys".into(), keys.to_owned()]
 }
 
-fn has_line_break(value: &str) -> bool {
-    value.contains(['\n', '\r'])
+/// Whether a variable can be a line of a file.
+fn fits(var: &EnvVar) -> bool {
+    !var.value().contains(['\n', '\r']) && var.name().len() + var.value().len() < LINE
 }
 
 /// Writes a mount in the engines' comma-separated form.
@@ -197,7 +202,7 @@ mod tests {
         let way = Way::Socket { path: "/run/user/7/moat/proxy.sock".into(), port: 3128 };
         let home = "/home/agent".parse().unwrap();
         let mut spec = ContainerSpec::new("r1".parse().unwrap(), home, vec!["gh".into()], way);
-        let var = |name: &str, value: &str| moat_provider_core::EnvVar::new(name, value).unwrap();
+        let var = |name: &str, value: &str| EnvVar::new(name, value).unwrap();
         let proxy = var("HTTPS_PROXY", "http://127.0.0.1:3128");
         spec.env = vec![var("A", "1 2"), var("B", "x\ny"), proxy];
         spec
@@ -292,6 +297,17 @@ mod tests {
         let container = container(EngineKind::Docker, &[], &limits);
         let environment = container.environment(&spec());
         assert_eq!(environment, "A=1 2\nHTTPS_PROXY=http://127.0.0.1:3128\n");
+    }
+
+    #[test]
+    fn a_variable_that_is_too_long_for_a_line_is_an_argument() {
+        let limits = Limits::default();
+        let container = container(EngineKind::Docker, &[], &limits);
+        let mut spec = spec();
+        spec.env = vec![EnvVar::new("LONG", "x".repeat(LINE)).unwrap()];
+        assert_eq!(container.environment(&spec), "");
+        let arguments = container.arguments(&spec).unwrap();
+        assert!(arguments.iter().any(|it| it.to_string_lossy().starts_with("LONG=xxx")));
     }
 
     #[test]
