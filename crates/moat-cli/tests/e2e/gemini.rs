@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::agents::Agent;
 use crate::google::{API, Google, LOGIN};
 use crate::machine::Machine;
+use crate::mcp::Notes;
 use crate::vendor::Double;
 
 const GRANT: &[&str] = &["--grant", "gemini"];
@@ -57,6 +58,15 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
 
 #[tokio::test]
 #[ignore = "needs bubblewrap and Gemini CLI; run cargo xtask e2e"]
+async fn a_service_gets_its_credential_on_its_own_host() {
+    let (google, notes) = (Arc::new(Google::new()), Arc::new(Notes::new()));
+    let machine = Machine::with([google.clone() as Arc<dyn Double>, notes.clone()]).await;
+    google.grant_key(&machine).await;
+    gemini().use_service(&machine, &notes, GRANT).await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Gemini CLI; run cargo xtask e2e"]
 async fn a_conversation_goes_on_in_the_next_run() {
     let (machine, _) = machine().await;
     gemini().converse(&machine, GRANT, |machine| machine.vendor.bodies(API)).await;
@@ -76,6 +86,15 @@ async fn a_credential_that_was_revoked_says_what_to_do() {
         assert_ne!(refused.code, Some(0), "{who}: {refused}");
         assert!(refused.says("moat grant gemini"), "{who}: {refused}");
     }
+    // The host says it too, where nobody reads the answer.
+    let (machine, _) = machine().await;
+    let url = format!("https://{API}/v1beta/models");
+    let unread = ["curl", "-sS", "-o", "/dev/null", &url];
+    let accepted = machine.run(GRANT, &unread).await;
+    assert!(!accepted.says("moat grant"), "{accepted}");
+    machine.vendor.revoke_all();
+    let refused = machine.run(GRANT, &unread).await;
+    assert!(refused.says("moat grant gemini"), "{refused}");
 }
 
 #[tokio::test]

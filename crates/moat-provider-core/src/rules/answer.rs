@@ -144,6 +144,16 @@ pub trait ResponseTransformer: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether a whole decoded body says that the vendor does not accept the secret any more which
+    /// was put into the request. The host then hears of it, as it does of each 401, and does what
+    /// it can: renews the secret, or tells its person. Called before the body is changed.
+    ///
+    /// For vendors that say so with another status; the default is never.
+    fn is_rejection(&self, request: &request::Parts, body: &Bytes) -> bool {
+        let _ = (request, body);
+        false
+    }
+
     /// Changes a whole decoded body. The proxy sets `Content-Length` and drops `Content-Encoding`.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Where key and token go, and what is refused.
 
+use bytes::Bytes;
 use http::request::Builder;
 use http::{Method, Request, Response, StatusCode};
 use moat_provider_core::{
@@ -141,9 +142,11 @@ fn read(rules: &ProxyRules, request: Builder, status: u16, body: &Value) -> Opti
     let response = response.header("content-type", "application/json; charset=UTF-8");
     let response = response.body(()).unwrap().into_parts().0;
     let Interest::Body { limit } = transformer.interest(&request, &response) else { return None };
-    let body = body.to_string();
+    let body = Bytes::from(body.to_string());
     assert!(body.len() < limit);
-    let changed = transformer.transform_body(&request, body.into()).unwrap();
+    let is_rejection = transformer.is_rejection(&request, &body);
+    let changed = transformer.transform_body(&request, body.clone()).unwrap();
+    assert_eq!(is_rejection, changed != body, "who reads it and who keeps the key hear the same");
     Some(serde_json::from_slice(&changed).unwrap())
 }
 

@@ -185,6 +185,8 @@ pub struct Collected {
     /// The secrets that the host keeps: for [`Generation::with_bindings`](super::Generation), before
     /// the answer reaches the client.
     pub held: Vec<HeldSecret>,
+    /// Whether the body says that a secret of the request is not accepted any more.
+    pub is_rejection: bool,
 }
 
 impl Collect {
@@ -220,9 +222,11 @@ impl Collect {
     ) -> Result<Collected, Refusal> {
         let before = body.clone();
         let (mut body, held) = hold::take(&self.holds, response, body, HOLD_LIMIT, mint)?;
+        let mut is_rejection = false;
         if let Some(client) = &plan.client {
             for (transformer, limit) in &self.transformers {
                 if body.len() <= *limit {
+                    is_rejection |= transformer.is_rejection(client, &body);
                     body = transformer
                         .transform_body(client, body)
                         .map_err(|_| Refusal::new(Reason::TransformFailed))?;
@@ -238,7 +242,7 @@ impl Collect {
                 headers.remove(name);
             }
         }
-        Ok(Collected { body, held })
+        Ok(Collected { body, held, is_rejection })
     }
 }
 

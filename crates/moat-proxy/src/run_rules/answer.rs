@@ -59,7 +59,12 @@ impl Answer {
                 .into());
             };
             let mut mint = |field: &engine::FieldToHold<'_>| state.mint(field);
-            let done = collect.finish(locked(&plan).answer(), head, body, &mut mint)?;
+            let plan = locked(&plan);
+            let done = collect.finish(plan.answer(), head, body, &mut mint)?;
+            if done.is_rejection {
+                state.rejected(plan.used().iter().filter_map(Used::grant));
+            }
+            drop(plan);
             state.bind(&done.held)?;
             Ok(scrubber.map_or(done.body.clone(), |scrubber| clean(&scrubber, done.body)))
         })

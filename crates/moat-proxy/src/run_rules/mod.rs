@@ -37,8 +37,9 @@ pub trait Keeper: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Hears that a request into which this grant's secret was put was answered with 401: the
-    /// secret may have ceased to be valid.
+    /// Hears that a request into which this grant's secret was put was answered with 401, or with
+    /// [what says the same](moat_provider_core::ResponseTransformer::is_rejection): the secret may
+    /// have ceased to be valid.
     ///
     /// Called at most once per generation and grant, however often the container provokes it, and
     /// on the way of the answer: it must not block.

@@ -264,7 +264,7 @@ impl State {
         }
     }
 
-    /// Hears of a 401 to a request with these grants' secrets.
+    /// Hears of a 401, or what says the same, to a request with these grants' secrets.
     pub(super) fn rejected<'a>(&self, grants: impl Iterator<Item = &'a CredentialKey>) {
         let Some(keeper) = &self.keeper else { return };
         for grant in grants {

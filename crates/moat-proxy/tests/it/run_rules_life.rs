@@ -210,6 +210,53 @@ async fn a_transformer_sees_decoded_bodies_and_a_longer_one_is_scrubbed_all_the_
     }
 }
 
+/// Knows how its vendor rejects a secret without a 401.
+#[derive(Debug)]
+struct KnowsRejections;
+
+impl ResponseTransformer for KnowsRejections {
+    fn interest(&self, _: &request::Parts, _: &response::Parts) -> Interest {
+        Interest::Body { limit: 1000 }
+    }
+
+    fn is_rejection(&self, _: &request::Parts, body: &Bytes) -> bool {
+        body == "rejected"
+    }
+
+    fn transform_body(&self, _: &request::Parts, _: Bytes) -> moat_provider_core::Result<Bytes> {
+        Ok("told".into())
+    }
+}
+
+#[tokio::test]
+async fn what_says_the_same_as_a_401_is_told_once_too() {
+    let (mut grants, grant) = bearer();
+    let owner = "vendor".parse().unwrap();
+    let rule = TransformRule::new(owner, host(VENDOR), Arc::new(KnowsRejections));
+    grants.rules.transform(rule);
+    let world = World::new(Rules::default()).await;
+    let keeper = Arc::new(Waits { asked: AtomicUsize::new(1), ..Waits::default() });
+    let rules = builder(&grants, open(Mode::Strict)).keeper(keeper.clone());
+    world.run.swap(Arc::new(rules.build().unwrap()));
+    Origin::tls(&world.origins, &world.net, VENDOR, &["h2", "http/1.1"], |request| {
+        let path = request.uri().path().trim_start_matches('/').to_owned();
+        async move { text(path) }
+    })
+    .await;
+    let own = [("authorization", "Bearer of-the-client")];
+    let told = || keeper.rejected.lock().unwrap().clone();
+    for version in Http::BOTH {
+        send(&world, VENDOR, version, "GET /accepted", &[]).await;
+        send(&world, VENDOR, version, "GET /rejected", &own).await;
+    }
+    assert_eq!(told(), [], "nothing was rejected that was put in");
+    for version in Http::BOTH {
+        let answer = send(&world, VENDOR, version, "GET /rejected", &[]).await;
+        assert_eq!(answer.body(), "told", "what the client reads is the transformer's");
+        assert_eq!(told(), std::slice::from_ref(&grant.key));
+    }
+}
+
 /// Wants the first request to wait, and counts refusals.
 #[derive(Debug, Default)]
 struct Waits {

