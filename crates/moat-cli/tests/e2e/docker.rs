@@ -146,6 +146,12 @@ async fn variables_arrive_as_they_are() {
 
 #[tokio::test]
 #[ignore = "needs Docker and root; run cargo xtask e2e"]
+async fn a_run_is_stopped_while_it_starts() {
+    engine::a_run_is_stopped_while_it_starts(&docker(&[]).await.engine).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Docker and root; run cargo xtask e2e"]
 async fn exit_codes_and_signals_pass_through() {
     engine::exit_codes_and_signals_pass_through(&docker(&[]).await.engine).await;
 }

@@ -55,6 +55,12 @@ async fn variables_arrive_as_they_are() {
 
 #[tokio::test]
 #[ignore = "needs Podman; run cargo xtask e2e"]
+async fn a_run_is_stopped_while_it_starts() {
+    engine::a_run_is_stopped_while_it_starts(&podman(&[]).await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Podman; run cargo xtask e2e"]
 async fn exit_codes_and_signals_pass_through() {
     engine::exit_codes_and_signals_pass_through(&podman(&[]).await).await;
 }

@@ -12,6 +12,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio as ProcessStdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use moat_provider_core::{BoxFuture, RunId};
 use rustix::process::{Resource, getrlimit};
@@ -33,6 +36,11 @@ const PASSED: [Signal; 4] = [Signal::Interrupt, Signal::Terminate, Signal::Hangu
 
 /// The exit code of engines that did not get as far as the command.
 const REFUSED: i32 = 125;
+
+/// How often a container is looked for that a signal is for, and after which pauses: an engine takes a
+/// second or two to start one.
+const TRIES: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Which engine.
 #[non_exhaustive]
@@ -275,8 +283,8 @@ impl Engine {
         let mut command = self.command(&program);
         command.args(arguments);
         let streams = give_streams(&mut command, spec.stdio, is_inherited).map_err(io_failed)?;
-        let remote = Client { engine: self.clone(), program, container: container.name(spec) };
-        Ok(Ready { command, streams, publish, remote: Arc::new(remote) })
+        let container = container.name(spec);
+        Ok(Ready { command, streams, publish, program, container })
     }
 }
 
@@ -310,7 +318,8 @@ struct Ready {
     command: Command,
     streams: Option<streams::Prepared>,
     publish: PathBuf,
-    remote: Arc<Client>,
+    program: PathBuf,
+    container: String,
 }
 
 impl Sandbox for Engine {
@@ -337,8 +346,9 @@ impl Sandbox for Engine {
 
 async fn start(engine: Engine, spec: ContainerSpec) -> Result<Running> {
     let (stdio, ports) = (spec.stdio, spec.publish.clone());
-    let ready = spawn_blocking(move || engine.prepare(&spec)).await.map_err(io::Error::other);
-    let Ready { command, streams, publish, remote } = ready.map_err(io_failed)??;
+    let preparing = engine.clone();
+    let ready = spawn_blocking(move || preparing.prepare(&spec)).await.map_err(io::Error::other);
+    let Ready { command, streams, publish, program, container } = ready.map_err(io_failed)??;
     // The container outlives its client: this connection is how the bridge sees the host's end.
     let (task, arrived) = publish::serve(&publish, &ports).await?;
     let heard = match stdio {
@@ -347,7 +357,9 @@ async fn start(engine: Engine, spec: ContainerSpec) -> Result<Running> {
     };
     let heard = heard.map_err(io_failed)?;
     let process = process::start(command, None).await.map_err(io_failed)?;
-    let mut running = Running::new(process).task(task).remote(remote).refused_by(REFUSED, arrived);
+    let client = Client { engine, program, container, arrived: Arc::clone(&arrived) };
+    let mut running = Running::new(process).task(task).remote(Arc::new(client));
+    running = running.refused_by(REFUSED, arrived);
     if let Some(streams) = streams {
         running = running.streams(streams.begin().map_err(io_failed)?);
     }
@@ -360,6 +372,8 @@ struct Client {
     engine: Engine,
     program: PathBuf,
     container: String,
+    /// Whether the bridge was there.
+    arrived: Arc<AtomicBool>,
 }
 
 impl Remote for Client {
@@ -370,10 +384,41 @@ impl Remote for Client {
             signal => command.args(["kill", "--signal", signal.name()]),
         };
         command.arg(&self.container);
-        command.stdin(ProcessStdio::null()).stdout(ProcessStdio::null());
-        let mut child = command.stderr(ProcessStdio::null()).spawn()?;
-        std::thread::Builder::new().name("moat-engine".into()).spawn(move || child.wait())?;
+        command
+            .stdin(ProcessStdio::null())
+            .stdout(ProcessStdio::null())
+            .stderr(ProcessStdio::null());
+        let thread = thread::Builder::new().name("moat-engine".into());
+        if signal == Signal::Kill {
+            // It is under way when this returns: this process may be about to end.
+            let mut child = command.spawn()?;
+            thread.spawn(move || child.wait())?;
+        } else {
+            let arrived = Arc::clone(&self.arrived);
+            thread.spawn(move || tell(&mut command, &arrived))?;
+        }
         Ok(())
+    }
+}
+
+/// Runs a program until it succeeds, after the bridge was there: nothing hears a signal before that.
+fn tell(command: &mut Command, arrived: &AtomicBool) {
+    for _ in 0..TRIES {
+        if arrived.load(Ordering::Relaxed) {
+            match command.status() {
+                Ok(status) if status.success() => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the program of an engine does not start");
+                    return;
+                }
+            }
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a thread of its own waits for an engine, which no fake clock moves"
+        )]
+        thread::sleep(PAUSE);
     }
 }
 

@@ -238,6 +238,26 @@ pub(crate) async fn nothing_is_left_of_a_container(engine: &Engine) {
     assert!(!engine.is_staged(&id));
 }
 
+/// At whatever moment the signal comes: before there is a container, before it runs, after.
+pub(crate) async fn a_run_is_stopped_while_it_starts(engine: &Engine) {
+    let words = engine.words(NONE, "exec sleep 600");
+    for _ in 0..3 {
+        let mut run = engine.moat().args(&words).spawn(Stdio::null());
+        let id = loop {
+            let runs = engine.moat().args(["runs", "--json"]).run().await.text();
+            let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
+            if runs["runs"][0]["state"] == "running" {
+                break runs["runs"][0]["id"].as_str().unwrap().to_owned();
+            }
+        };
+        let stopped = engine.moat().args(["stop", &id]).run().await;
+        assert!(stopped.text().contains(&id), "{stopped}");
+        assert!(!run.wait().await.unwrap().success());
+        assert!(!engine.is_staged(&id));
+    }
+    assert_eq!(engine.containers().await, "");
+}
+
 pub(crate) async fn a_shell_is_where_the_command_is(engine: &Engine) {
     let (mut run, id) =
         engine.begin(GITHUB, "echo mark >/tmp/mark; echo here; exec sleep 600").await;
