@@ -272,7 +272,12 @@ async fn what_is_missing_is_said_with_what_brings_it() {
     let image = engine.moat().env("MOAT_IMAGE", "no-such-image:1");
     lacks(image, "the image no-such-image:1 is missing", "docker pull no-such-image:1").await;
     let bridge = engine.moat().env("MOAT_BRIDGE", found("curl").unwrap());
-    lacks(bridge, "a moat-bridge that runs in other images", "build it with RUSTFLAGS").await;
+    lacks(
+        bridge,
+        "a moat-bridge that runs in other images",
+        "RUSTFLAGS=\"-C target-feature=+crt-static\" cargo",
+    )
+    .await;
     let fix = "install the package docker.io, for example: apt-get install docker.io";
     lacks(without(engine, "docker"), "docker is missing", fix).await;
 }

@@ -2,19 +2,17 @@
 
 mod arguments;
 mod daemon;
+mod elf;
 mod files;
+mod remote;
 mod visit;
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio as ProcessStdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use moat_provider_core::{BoxFuture, RunId};
 use rustix::process::{Resource, getrlimit};
@@ -22,8 +20,10 @@ use tokio::task::spawn_blocking;
 
 use self::arguments::Container;
 use self::daemon::Ids;
+use self::elf::is_static;
 use self::files::Files;
-use super::running::{Heard, Remote};
+use self::remote::Client;
+use super::running::Heard;
 use super::{Limits, Missing, Running, Sandbox, Signal, WayKind};
 use super::{binds, process, publish, streams, terminal};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
@@ -36,11 +36,6 @@ const PASSED: [Signal; 4] = [Signal::Interrupt, Signal::Terminate, Signal::Hangu
 
 /// The exit code of engines that did not get as far as the command.
 const REFUSED: i32 = 125;
-
-/// How often a container is looked for that a signal is for, and after which pauses: an engine takes a
-/// second or two to start one.
-const TRIES: u32 = 50;
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Which engine.
 #[non_exhaustive]
@@ -236,7 +231,12 @@ impl Engine {
                     "a moat-bridge that runs in other images than this system ({})",
                     self.bridge.display()
                 ),
-                "build it with RUSTFLAGS=\"-C target-feature=+crt-static\" and --target",
+                format!(
+                    "RUSTFLAGS=\"-C target-feature=+crt-static\" cargo install moat-bridge \
+                     --target {}-unknown-linux-gnu, then: export \
+                     MOAT_BRIDGE=~/.cargo/bin/moat-bridge",
+                    std::env::consts::ARCH
+                ),
             )),
             Err(error) => missing.push(Missing::new(
                 format!("moat-bridge at {} ({error})", self.bridge.display()),
@@ -366,105 +366,7 @@ async fn start(engine: Engine, spec: ContainerSpec) -> Result<Running> {
     Ok(running.pass_signals(heard))
 }
 
-/// The engine's program as the way to a container.
-#[derive(Debug)]
-struct Client {
-    engine: Engine,
-    program: PathBuf,
-    container: String,
-    /// Whether the bridge was there.
-    arrived: Arc<AtomicBool>,
-}
-
-impl Remote for Client {
-    fn signal(&self, signal: Signal) -> io::Result<()> {
-        let mut command = self.engine.command(&self.program);
-        match signal {
-            Signal::Kill => command.args(["rm", "--force"]),
-            signal => command.args(["kill", "--signal", signal.name()]),
-        };
-        command.arg(&self.container);
-        command
-            .stdin(ProcessStdio::null())
-            .stdout(ProcessStdio::null())
-            .stderr(ProcessStdio::null());
-        let thread = thread::Builder::new().name("moat-engine".into());
-        if signal == Signal::Kill {
-            // It is under way when this returns: this process may be about to end.
-            let mut child = command.spawn()?;
-            thread.spawn(move || child.wait())?;
-        } else {
-            let arrived = Arc::clone(&self.arrived);
-            thread.spawn(move || tell(&mut command, &arrived))?;
-        }
-        Ok(())
-    }
-}
-
-/// Runs a program until it succeeds, after the bridge was there: nothing hears a signal before that.
-fn tell(command: &mut Command, arrived: &AtomicBool) {
-    for _ in 0..TRIES {
-        if arrived.load(Ordering::Relaxed) {
-            match command.status() {
-                Ok(status) if status.success() => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "the program of an engine does not start");
-                    return;
-                }
-            }
-        }
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a thread of its own waits for an engine, which no fake clock moves"
-        )]
-        thread::sleep(PAUSE);
-    }
-}
-
-/// Whether a program of 64 bit needs no interpreter, by its program headers (System V ABI).
-fn is_static(program: &Path) -> io::Result<bool> {
-    const INTERPRETER: u32 = 3;
-    let mut head = Vec::new();
-    fs::File::open(program)?.take(4096).read_to_end(&mut head)?;
-    let short = || io::Error::other("it is no program of Linux");
-    let number = |at: usize, length: usize| {
-        let bytes = head.get(at..at + length).ok_or_else(short)?;
-        // All that we run on is little-endian.
-        Ok::<_, io::Error>(
-            bytes.iter().rev().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte)),
-        )
-    };
-    if !head.starts_with(b"\x7fELF\x02") {
-        return Err(short());
-    }
-    let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
-    for index in 0..count {
-        if number(start + index * size, 4)? == INTERPRETER as usize {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 fn io_failed(error: io::Error) -> RunError {
     RunError::new(RunErrorKind::SandboxFailed, format!("the container did not start: {error}"))
         .with_source(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_with_an_interpreter_are_told_apart() {
-        assert!(!is_static(Path::new("/proc/self/exe")).unwrap());
-        assert!(is_static(Path::new("/etc/passwd")).is_err());
-        let mut program = b"\x7fELF\x02".to_vec();
-        program.resize(64, 0);
-        let name = std::env::temp_dir().join(format!("moat-elf-{}", std::process::id()));
-        fs::write(&name, program).unwrap();
-        assert!(is_static(&name).unwrap());
-        fs::remove_file(name).unwrap();
-    }
 }
