@@ -6,15 +6,23 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::termios::tcgetsid;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, setsid};
+use nix::unistd::{Pid, getpid, getsid, setpgid, setsid, tcsetpgrp};
+use rustix::termios::tcgetwinsize;
 
 use crate::args::Program;
 use crate::{signals, visit};
+
+/// How often, and after which pauses, a terminal without a size is looked at: for half a second.
+const SIZE_LOOKS: u32 = 50;
+const SIZE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The command's process.
 #[derive(Debug)]
@@ -84,11 +92,13 @@ pub(crate) fn reap() -> Vec<(Pid, u8)> {
     let mut ended = Vec::new();
     let code = |code: i32| u8::try_from(code).unwrap_or(u8::MAX);
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED)) {
             Ok(WaitStatus::Exited(pid, exit)) => ended.push((pid, code(exit & 0xff))),
             Ok(WaitStatus::Signaled(pid, signal, _)) => {
                 ended.push((pid, code(128 + signal as i32)));
             }
+            // Ctrl-Z. Nobody would ever continue it: a command that leads its session does not stop.
+            Ok(WaitStatus::Stopped(pid, Signal::SIGTSTP)) => _ = killpg(pid, Signal::SIGCONT),
             Ok(WaitStatus::StillAlive) | Err(_) => return ended,
             Ok(_) => {}
         }
@@ -98,9 +108,18 @@ pub(crate) fn reap() -> Vec<(Pid, u8)> {
 /// Becomes the command; returns only when that fails, with a sentence and the exit code of shells
 /// for it (POSIX, "Exit Status for Commands").
 pub(crate) fn exec(program: Program) -> (String, u8) {
-    // A session of its own: no terminal but the one below, and a group for all its signals.
-    _ = setsid();
-    if let Err(error) = prepare(&program) {
+    let begun = if program.terminal && is_ours() {
+        // Keys of the terminal are for the foreground: the command, and no longer the bridge.
+        wait_for_size();
+        setpgid(Pid::from_raw(0), Pid::from_raw(0))
+            .and_then(|()| tcsetpgrp(io::stdin(), getpid()))
+            .map_err(io::Error::from)
+    } else {
+        // A session of its own: no terminal but the one below, and a group for all its signals.
+        _ = setsid();
+        Ok(())
+    };
+    if let Err(error) = begun.and_then(|()| prepare(&program)) {
         return (error.to_string(), 126);
     }
     let (name, arguments) = match program.command.split_first() {
@@ -119,11 +138,33 @@ pub(crate) fn exec(program: Program) -> (String, u8) {
     }
 }
 
+/// Whether standard input is the controlling terminal of this session already, as engines make it for
+/// their first process. A terminal cannot get another session while that one lives.
+fn is_ours() -> bool {
+    let session = getsid(None);
+    session.is_ok() && tcgetsid(io::stdin()) == session
+}
+
+/// Waits until the terminal has a size: Docker gives it one after the container has started, and
+/// programs that draw on a screen look at it once.
+fn wait_for_size() {
+    let unknown = || tcgetwinsize(io::stdin()).is_ok_and(|size| size.ws_col == 0);
+    for _ in 0..SIZE_LOOKS {
+        if !unknown() {
+            return;
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is about the time that an engine takes"
+        )]
+        thread::sleep(SIZE_PAUSE);
+    }
+}
+
 fn prepare(program: &Program) -> io::Result<()> {
     signals::release()?;
     if program.terminal {
         // The first terminal that a leader of a session opens becomes its controlling one.
-        // An engine may have made it that already; then nothing changes.
         let terminal = OpenOptions::new().read(true).write(true).open("/proc/self/fd/0");
         terminal.map_err(|error| io::Error::new(error.kind(), format!("terminal: {error}")))?;
     }

@@ -289,7 +289,7 @@ async fn start(sandbox: Bubblewrap, spec: ContainerSpec) -> Result<Running> {
     let ready = spawn_blocking(move || sandbox.prepare(&spec)).await.map_err(io::Error::other);
     let Ready { command, report, streams, publish } = ready.map_err(io_failed)??;
     let publish = match publish {
-        Some(socket) => Some(publish::serve(&socket, &ports).await?),
+        Some(socket) => Some(publish::serve(&socket, &ports).await?.0),
         None => None,
     };
     let heard = match stdio {
