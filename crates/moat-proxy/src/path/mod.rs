@@ -1,17 +1,26 @@
 //! The path of a request, in every way in which a server may read it (law L8).
 
+mod near;
 mod readings;
 
 use http::Method;
 use moat_provider_core::{PathPattern, Target};
 
+pub(crate) use self::near::{NearPath, NearPattern};
 use self::readings::{Readings, closure, percent, remove_dot_segments, rewrite};
 use crate::{Authority, Reason, Refusal};
 
 /// Keys of a query by which frameworks and vendors let a client change the method: Rack and
-/// Laravel, Salesforce, Firebase.
-const METHOD_KEYS: [&str; 4] =
-    ["_method", "_httpmethod", "x-http-method-override", "x-method-override"];
+/// Laravel, Salesforce, Firebase, all of Google's ("System parameters" in its docs of Cloud APIs,
+/// which has one for other headers too).
+const METHOD_KEYS: [&str; 6] = [
+    "_method",
+    "_httpmethod",
+    "$httpmethod",
+    "$httpheaders",
+    "x-http-method-override",
+    "x-method-override",
+];
 
 /// The path of one request. The bytes that go to the server stay those that the client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

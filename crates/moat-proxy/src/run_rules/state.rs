@@ -153,7 +153,10 @@ impl State {
         }
 
         let readings: Vec<&str> = path.readings().skip(1).collect();
-        let spot = Place::new(&facts.rules, path.canonical()).or_read_as(&readings);
+        let mut spot = Place::new(&facts.rules, path.canonical()).or_read_as(&readings);
+        if path.overrides_method() {
+            spot = spot.or_by_another_method();
+        }
         let plan = match snapshot.generation().apply(head, &spot, self.clock.now()) {
             engine::Verdict::Forward(plan) => *plan,
             engine::Verdict::Answer(local) => {
