@@ -83,11 +83,14 @@ impl State {
     /// A request without TLS: no rule applies, and no grant opens the way.
     pub(super) fn plain(
         &self,
-        head: &request::Parts,
+        head: &mut request::Parts,
         authority: &Authority,
     ) -> Result<Verdict, Refusal> {
         let path = RequestPath::parse(target(head))?;
         self.policy.judge(authority, &head.method, &path, [])?;
+        if self.policy.depends_on_requests(authority, []) {
+            engine::strip_overrides(&mut head.headers);
+        }
         let note = Note { strays: self.strays(head), ..Note::default() };
         Ok(Verdict { action: Action::Forward(ForwardPlan::default()), note })
     }
@@ -148,6 +151,11 @@ impl State {
         let facts = snapshot.facts(authority)?;
         let method = if place.upgrade.is_some() { &Method::GET } else { &head.method };
         self.policy.judge(authority, method, &path, &facts.targets)?;
+        if !facts.covered {
+            // Such a host is intercepted because the policy looks at each request; where a rule
+            // acts, these go with the rest.
+            engine::strip_overrides(&mut head.headers);
+        }
         if let Some(defer) = self.prepare(&facts) {
             return Ok(Verdict { action: Action::Defer(defer), note: Note::default() });
         }
