@@ -248,7 +248,7 @@ impl State {
         let mut failed = false;
         self.current.rcu(|snapshot| {
             match snapshot.generation().with_bindings(held.iter().cloned()) {
-                Ok(next) => Arc::new(Snapshot::new(next)),
+                Ok(next) => Arc::new(Snapshot::new(next).following(snapshot)),
                 Err(_) => {
                     failed = true;
                     Arc::clone(snapshot)
