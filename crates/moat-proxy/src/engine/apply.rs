@@ -81,6 +81,21 @@ impl<'a> Place<'a> {
         })
     }
 
+    /// Whether a request here would be one to an issuing endpoint if it had another method.
+    fn is_near_by_another_method(
+        &self,
+        issuing: &Issuing,
+        method: &Method,
+        readings: &[NearPath],
+    ) -> bool {
+        let target = issuing.endpoint.target();
+        let is_named = |name: &String| name.eq_ignore_ascii_case(method.as_str());
+        target.method_names().is_some_and(|names| !names.iter().any(is_named)) && {
+            let open = Self { method_is_open: true, ..*self };
+            open.is_near(issuing, method, readings).is_err()
+        }
+    }
+
     fn readings(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         std::iter::once(self.path).chain(self.other_readings.iter().copied())
     }
@@ -125,6 +140,8 @@ pub(super) struct Matched<'a> {
     pub(super) substitutions: Few<&'a Arc<Substituting>>,
     pub(super) signers: Few<&'a Arc<Signing>>,
     pub(super) issuing: Few<&'a Arc<Issuing>>,
+    /// Issuing endpoints that the request would go to if it had another method.
+    by_method: Few<&'a Arc<Issuing>>,
     answers: Few<&'a Arc<Stated<LocalAnswer>>>,
     transforms: Few<&'a (usize, TransformRule)>,
 }
@@ -149,6 +166,9 @@ impl<'a> Matched<'a> {
                 place.is_in(rule.rule.target(), method)
             })?;
             keep(&mut matched.issuing, &bucket.issuing, |rule| place.is_near(rule, method, &near))?;
+            keep(&mut matched.by_method, &bucket.issuing, |rule| {
+                Ok(place.is_near_by_another_method(rule, method, &near))
+            })?;
             keep(&mut matched.answers, &bucket.answers, |rule| {
                 place.is_in(rule.rule.target(), method)
             })?;
@@ -242,6 +262,7 @@ impl Generation {
         }
         let mut held = body::HeldBody::default();
         issuing::head(request, &matched.issuing, &mut held, &mut plan.answer)?;
+        issuing::form(request, &matched.by_method, &mut held)?;
         if place.host.is_address {
             plan.not_used = Some(NotUsed::Address);
         } else {

@@ -317,7 +317,8 @@ fn show(path: &[u8]) -> String {
     shown
 }
 
-fn overrides_method(query: &[u8]) -> bool {
+/// Whether a query, or a form, has a key by which some servers let a client change the method.
+pub(crate) fn overrides_method(query: &[u8]) -> bool {
     query.split(|byte| b"&;".contains(byte)).any(|pair| {
         let key = pair.split(|byte| *byte == b'=').next().unwrap_or(pair);
         let key = rewrite(key, |rest| percent(rest).map(|byte| (byte, 3)));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Method;
 use moat_provider_core::IssuingEndpoint;
-use moat_proxy::engine::{Generation, Verdict};
+use moat_proxy::engine::{BodyNeed, Generation, Verdict};
 use moat_proxy::{Mode, Reason};
 
 use crate::engine_support::{World as Grants, apply, host, request};
@@ -83,6 +83,50 @@ async fn no_method_in_a_query_leads_to_an_issuing_endpoint() {
         let answer = send(&world, VENDOR, Http::One, "POST /other?_method=PUT", &[]).await;
         assert_eq!(answer.status(), 200);
     }
+}
+
+#[test]
+fn no_method_in_a_form_leads_to_an_issuing_endpoint() {
+    let mut world = Grants::new();
+    let grant = world.grant("a");
+    world.bearer(&grant, host("api.example.com"));
+    let members = host("api.example.com").under("/members").unwrap().methods([Method::PUT]);
+    world.issues(&grant, IssuingEndpoint::new(members.unwrap(), "another account's access"));
+    let generation = world.build();
+    let form = &[("content-type", "application/x-www-form-urlencoded")][..];
+    let parts = &[("content-type", "multipart/form-data; boundary=x")][..];
+    let json = &[("content-type", "application/json")][..];
+    let ambiguous = Some(Reason::MethodAmbiguous);
+    for (line, headers, body, reason) in [
+        ("POST", form, "a=1&_method=PUT", ambiguous),
+        ("POST", form, "%5F%6Dethod=put", ambiguous),
+        ("POST", form, "a=1;_method=put", ambiguous),
+        ("POST", &[], "_method=PUT", ambiguous),
+        ("post", form, "_method=PUT", ambiguous),
+        ("POST", parts, "", ambiguous),
+        ("POST", &[form[0], json[0]], "_method=PUT", ambiguous),
+        ("POST", &[form[0], ("content-encoding", "gzip")], "", Some(Reason::CompressedBody)),
+        // As curl sends what it is told to.
+        ("POST", form, "{\"name\":\"_method=PUT\"}", None),
+        ("POST", form, "method=PUT", None),
+        ("POST", json, "{\"_method\":\"PUT\"}", None),
+        ("GET", form, "_method=PUT", None),
+    ] {
+        let line = format!("{line} https://api.example.com/members/evil");
+        let mut head = request(&line, headers);
+        let refusal = match apply(&generation, &mut head) {
+            Verdict::Forward(mut plan) => match plan.body() {
+                BodyNeed::Hold { .. } => plan.finish_body(Bytes::from(body), &mut head).err(),
+                _ => None,
+            },
+            Verdict::Refuse(refusal) => Some(refusal),
+            Verdict::Answer(_) => panic!(),
+        };
+        assert_eq!(refusal.map(|refusal| refusal.reason()), reason, "{line} {body}");
+    }
+    let mut elsewhere = request("POST https://api.example.com/other", form);
+    let Verdict::Forward(plan) = apply(&generation, &mut elsewhere) else { panic!() };
+    assert_eq!(plan.body(), BodyNeed::Stream);
 }
 
 #[tokio::test]
