@@ -19,6 +19,9 @@ const LOCK: &str = "e2e/package-lock.json";
 /// A client that is built here, on a kit that stays out of the workspace's lock file.
 pub(crate) const CLIENT: &str = "e2e/aws-sdk-rust";
 
+/// A client that is built here, on the kit that is a package of the system's.
+const GO_CLIENT: &str = "e2e/aws-sdk-go";
+
 /// The features of `test-all`, so that nothing is built twice.
 const SELECTION: &str = "--workspace --all-features";
 
@@ -44,6 +47,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     let mut client = workspace.cargo_in(&root.join(CLIENT), "build --locked");
     client.arg("--target-dir").arg(target.join("rust"));
     stream("e2e", client)?;
+    stream("e2e", go_client(root, &target))?;
     // The first process of each sandbox, which stands beside the command.
     stream("e2e", workspace.cargo(&format!("build {SELECTION} --bins --example sandbox")))?;
     stream("e2e", static_bridge(workspace))?;
@@ -53,6 +57,15 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Outcome, Failure> {
     });
     Failure::of_all(tested.collect::<Vec<_>>())?;
     Ok(Outcome::Done)
+}
+
+/// Builds the client in Go from sources where Debian has them, without modules or a network.
+fn go_client(root: &Path, target: &Path) -> Command {
+    let mut build = command("go", &root.join(GO_CLIENT));
+    build.args(["build", "-trimpath", "-o"]).arg(target.join("client-aws-go"));
+    build.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("CGO_ENABLED", "0");
+    build.env("GOCACHE", target.join("go-cache")).env("GOTOOLCHAIN", "local");
+    build
 }
 
 /// Builds the bridge once more, so that it runs in images of any system.
@@ -65,7 +78,7 @@ fn static_bridge(workspace: &Workspace) -> Command {
 /// The list, read.
 #[derive(Debug, Default, PartialEq)]
 struct Tools {
-    /// Programs of the system, each with its package.
+    /// Programs of the system, or paths of files, each with its package.
     programs: Vec<(String, String)>,
     /// Requirements of Python's.
     python: Vec<String>,
@@ -175,8 +188,10 @@ mod tests {
 
     #[test]
     fn a_program_that_is_nowhere_is_missing() {
-        let tools = Tools::parse("debian cargo none\ndebian no-such-program some\n").unwrap();
-        assert_eq!(tools.missing(), ["some"]);
+        let here = "debian cargo none\ndebian /etc/passwd none\n";
+        let nowhere = "debian no-such-program some\ndebian /etc/cargo other\n";
+        let tools = Tools::parse(&format!("{here}{nowhere}")).unwrap();
+        assert_eq!(tools.missing(), ["some", "other"]);
     }
 
     #[test]

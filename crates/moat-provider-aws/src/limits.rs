@@ -78,7 +78,9 @@ impl Limits {
         }
         let named = |bucket: &str| self.buckets.iter().any(|own| own == bucket);
         let refused = || denied("this grant is not for this bucket", "bucket");
-        let bucket = bucket_of(head).ok_or_else(refused)?;
+        let bucket = bucket_of(head).ok_or_else(|| {
+            denied("this grant is for some buckets, and the request names none", "bucket")
+        })?;
         let sources = copy_sources(head).ok_or_else(refused)?;
         if named(&bucket) && sources.iter().all(|source| named(source)) {
             Ok(())
@@ -185,6 +187,14 @@ mod tests {
             assert_eq!(bucket_of(&head(url)).as_deref(), bucket, "{url}");
             assert_eq!(is_host_of_s3(&head(url)), !url.contains("dynamodb"), "{url}");
         }
+    }
+
+    #[test]
+    fn the_list_of_all_buckets_is_of_none() {
+        let limits = Limits::new(vec![], vec![], vec!["data".into()]).unwrap();
+        let scope = Scope { day: String::new(), region: "us-east-1".into(), service: "s3".into() };
+        let refused = limits.check(&scope, &head("https://s3.us-east-1.amazonaws.com/"));
+        assert!(refused.unwrap_err().to_string().contains("the request names none"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::machine::{GITHUB, Machine, tool};
+use crate::mcp::{self, HOST, Notes, READER};
 use crate::program::Output;
 
 /// What an agent's tool does inside: it uses a grant, and writes down all that there is to see.
@@ -77,6 +78,28 @@ impl Agent {
         let answered = self.run(machine, &flags, "USE:note").await;
         assert!(answered.text().contains("the note says buy oat milk"), "{answered}");
         std::fs::remove_file(workspace.join("moat.toml")).unwrap();
+    }
+
+    /// Has it use a tool of a service that has a credential of its own, which is granted here.
+    pub(crate) async fn use_service(&self, machine: &Machine, notes: &Notes, flags: &[&str]) {
+        notes.grant(machine).await;
+        let config = machine.workspace().join("moat.toml");
+        std::fs::write(&config, mcp::described()).unwrap();
+        let prompt = "USE:recall";
+        let answered = self.run(machine, &[flags, &["--trust-config"]].concat(), prompt).await;
+        assert!(answered.text().contains("note: porcupine"), "{answered}");
+        assert!(machine.vendor.asked(READER) >= 3, "{:?}", machine.vendor.seen());
+        // Without the grant the service refuses, and the tool is not there.
+        let url = format!("[mcp.notes]\nurl = \"https://{HOST}/mcp\"\n");
+        std::fs::write(&config, url).unwrap();
+        let before = machine.vendor.asked(READER);
+        let flags = [flags, &["--trust-config", "--allow", HOST]].concat();
+        let refused = self.run(machine, &flags, prompt).await;
+        assert!(!refused.says("porcupine"), "{refused}");
+        assert_eq!(machine.vendor.asked(READER), before);
+        let refusals = machine.vendor.seen().into_iter().filter(|seen| seen.host == HOST);
+        assert!(refusals.filter(|seen| seen.account.is_none()).count() > 0, "it refused");
+        std::fs::remove_file(config).unwrap();
     }
 
     /// Begins a conversation and goes on with it, then begins another; `questions` are what the model

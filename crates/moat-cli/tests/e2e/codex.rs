@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::machine::{GITHUB, Machine, tool};
-use crate::mcp::{HOST, Notes, READER};
+use crate::mcp::{self, Notes, READER};
 use crate::openai::{API, CHATGPT, LOGIN, Offer, OpenAi};
 use crate::program::Output;
 use crate::vendor::{Double, Seen};
@@ -134,12 +134,12 @@ async fn tools_of_mcp_servers_are_called() {
     let local = include_str!("mcp_server.py");
     std::fs::write(machine.workspace().join("server.py"), local).unwrap();
     let config = format!(
-        "[mcp.notes]\nurl = \"https://{HOST}/mcp\"\ngrant = \"custom:notes\"\n\
-         [mcp.local]\ncommand = \"python3\"\nargs = [\"server.py\", \"gh\", \"api\", \"user\"]\n"
+        "{}[mcp.local]\ncommand = \"python3\"\nargs = [\"server.py\", \"gh\", \"api\", \"user\"]\n",
+        mcp::described()
     );
     std::fs::write(machine.workspace().join("moat.toml"), config).unwrap();
     let grants = [GITHUB, KEY].concat();
-    for (tool, said) in [("notes__read", "note: porcupine"), ("local__run", "octocat")] {
+    for (tool, said) in [("notes__recall", "note: porcupine"), ("local__run", "octocat")] {
         let prompt = format!("MCP:mcp__{tool}");
         let answered = codex(&machine, &grants, &["--trust-config"], &prompt).await;
         assert!(answered.says(said), "{answered}");

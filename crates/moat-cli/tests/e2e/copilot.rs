@@ -2,10 +2,14 @@
 
 pub(crate) mod api;
 
+use std::sync::Arc;
+
 use self::api::API;
 use crate::agents::Agent;
 use crate::github::{API as GITHUB_API, LOGIN};
 use crate::machine::Machine;
+use crate::mcp::Notes;
+use crate::vendor::Double;
 
 fn copilot() -> Agent {
     Agent::new("copilot", &["@github/copilot-linux-x64"])
@@ -35,6 +39,14 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
     let looked = copilot().look_around(&machine, &[]).await;
     assert!(looked.contains("COPILOT_GITHUB_TOKEN=github_pat_"));
     copilot().use_server(&machine, &[]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Copilot CLI; run cargo xtask e2e"]
+async fn a_service_gets_its_credential_on_its_own_host() {
+    let notes = Arc::new(Notes::new());
+    let machine = Machine::with([notes.clone() as Arc<dyn Double>]).await;
+    copilot().use_service(&machine, &notes, &[]).await;
 }
 
 #[tokio::test]

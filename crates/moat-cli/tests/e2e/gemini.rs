@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::agents::Agent;
 use crate::google::{API, Google, LOGIN};
 use crate::machine::Machine;
+use crate::mcp::Notes;
 use crate::vendor::Double;
 
 const GRANT: &[&str] = &["--grant", "gemini"];
@@ -53,6 +54,15 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
     google.grant_login(&machine).await;
     let looked = gemini().look_around(&machine, GRANT).await;
     assert!(looked.contains("GOOGLE_CLOUD_ACCESS_TOKEN=ya29."));
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Gemini CLI; run cargo xtask e2e"]
+async fn a_service_gets_its_credential_on_its_own_host() {
+    let (google, notes) = (Arc::new(Google::new()), Arc::new(Notes::new()));
+    let machine = Machine::with([google.clone() as Arc<dyn Double>, notes.clone()]).await;
+    google.grant_key(&machine).await;
+    gemini().use_service(&machine, &notes, GRANT).await;
 }
 
 #[tokio::test]

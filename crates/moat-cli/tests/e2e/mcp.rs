@@ -69,6 +69,11 @@ impl Double for Notes {
     }
 }
 
+/// What a repository says of the service.
+pub(crate) fn described() -> String {
+    format!("[mcp.notes]\nurl = \"https://{HOST}/mcp\"\ngrant = \"custom:notes\"\n")
+}
+
 fn result(asked: &Value) -> Value {
     match asked["method"].as_str() {
         Some("initialize") => json!({
@@ -77,7 +82,7 @@ fn result(asked: &Value) -> Value {
             "serverInfo": {"name": "notes", "version": "1"},
         }),
         Some("tools/list") => json!({"tools": [{
-            "name": "read", "description": "Reads a note",
+            "name": "recall", "description": "Reads a note",
             "inputSchema": {"type": "object", "properties": {}},
         }]}),
         Some("tools/call") => json!({"content": [{"type": "text", "text": "note: porcupine"}]}),
@@ -124,8 +129,8 @@ async fn a_service_gets_its_credential_on_its_own_host_after_a_yes() {
     let machine = machine().await;
     let url = format!("https://{HOST}/mcp");
     let grants = ["--grant", "claude"];
-    let prompt = "USE:mcp__notes__read";
-    configure(&machine, &format!("[mcp.notes]\nurl = \"{url}\"\ngrant = \"custom:notes\"\n"));
+    let prompt = "USE:mcp__notes__recall";
+    configure(&machine, &described());
     let asked = claude(&machine, &grants, &[], prompt).await;
     assert_eq!(asked.code, Some(125), "{asked}");
     assert!(asked.says(&format!("use your credential custom:notes at {url}")), "{asked}");
@@ -142,7 +147,7 @@ async fn a_service_gets_its_credential_on_its_own_host_after_a_yes() {
     configure(&machine, &format!("[mcp.notes]\nurl = \"{url}\"\n"));
     let before = machine.vendor.asked(READER);
     let more = ["--trust-config", "--allow", HOST];
-    let refused = claude(&machine, &grants, &more, "USE:mcp__notes__read").await;
+    let refused = claude(&machine, &grants, &more, "USE:mcp__notes__recall").await;
     assert!(refused.code == Some(0) && !refused.says("porcupine"), "{refused}");
     assert_eq!(machine.vendor.asked(READER), before);
     let refusals = machine.vendor.seen().into_iter().filter(|seen| seen.host == HOST);
@@ -164,7 +169,7 @@ async fn a_service_that_a_repository_names_gets_a_placeholder_at_most() {
     std::fs::create_dir(settings.parent().unwrap()).unwrap();
     std::fs::write(settings, json!({"enableAllProjectMcpServers": true}).to_string()).unwrap();
     let grants = [GITHUB, &["--grant", "claude,custom:notes"]].concat();
-    claude(&machine, &grants, &["--allow", OTHER], "USE:mcp__theirs__read").await.text();
+    claude(&machine, &grants, &["--allow", OTHER], "USE:mcp__theirs__recall").await.text();
     let seen: Vec<_> =
         machine.vendor.seen().into_iter().filter(|seen| seen.host == OTHER).collect();
     assert!(!seen.is_empty(), "it was asked");

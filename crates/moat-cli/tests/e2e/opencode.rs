@@ -6,6 +6,7 @@ use crate::agents::Agent;
 use crate::anthropic::Anthropic;
 use crate::google::{API, Google};
 use crate::machine::Machine;
+use crate::mcp::Notes;
 use crate::openai::{self, Offer, OpenAi};
 use crate::vendor::Double;
 
@@ -60,14 +61,28 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
     let machine = machine().await;
     let looked = opencode().look_around(&machine, GEMINI).await;
     assert!(looked.contains("\"autoupdate\": false"), "the settings were read");
-    opencode().use_server(&machine, GEMINI).await;
+    for grants in [GEMINI, OPENAI] {
+        opencode().use_server(&machine, grants).await;
+    }
+    opencode().look_around(&machine, OPENAI).await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and OpenCode; run cargo xtask e2e"]
+async fn a_service_gets_its_credential_on_its_own_host() {
+    let (google, notes) = (Arc::new(Google::new()), Arc::new(Notes::new()));
+    let machine = Machine::with([google.clone() as Arc<dyn Double>, notes.clone()]).await;
+    google.grant_key(&machine).await;
+    opencode().use_service(&machine, &notes, GEMINI).await;
 }
 
 #[tokio::test]
 #[ignore = "needs bubblewrap and OpenCode; run cargo xtask e2e"]
 async fn a_conversation_goes_on_in_the_next_run() {
-    let machine = machine().await;
-    opencode().converse(&machine, GEMINI, |machine| machine.vendor.bodies(API)).await;
+    for (grants, host) in [(GEMINI, API), (OPENAI, openai::API)] {
+        let machine = machine().await;
+        opencode().converse(&machine, grants, |machine| machine.vendor.bodies(host)).await;
+    }
 }
 
 #[tokio::test]

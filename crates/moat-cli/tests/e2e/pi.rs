@@ -6,6 +6,7 @@ use crate::agents::Agent;
 use crate::anthropic::Anthropic;
 use crate::google::{API, Google};
 use crate::machine::Machine;
+use crate::mcp::Notes;
 use crate::openai::{self, Offer, OpenAi};
 use crate::vendor::Double;
 
@@ -56,6 +57,16 @@ async fn its_tools_and_servers_work_and_find_no_secret() {
     let looked = pi().look_around(&machine, GEMINI).await;
     assert!(looked.contains("defaultProjectTrust"), "the settings were read");
     pi().use_server(&machine, GEMINI).await;
+    pi().look_around(&machine, OPENAI).await;
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and Pi; run cargo xtask e2e"]
+async fn a_service_gets_its_credential_on_its_own_host() {
+    let (google, notes) = (Arc::new(Google::new()), Arc::new(Notes::new()));
+    let machine = Machine::with([google.clone() as Arc<dyn Double>, notes.clone()]).await;
+    google.grant_key(&machine).await;
+    pi().use_service(&machine, &notes, GEMINI).await;
 }
 
 #[tokio::test]

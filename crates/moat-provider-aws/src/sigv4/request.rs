@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::header::{AUTHORIZATION, HOST, HeaderValue};
+use http::header::{AUTHORIZATION, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderName, Request, Uri, request};
 use moat_provider_core::{Error, ErrorKind, Result, Secret};
@@ -65,7 +65,7 @@ pub(super) struct Seed {
 
 impl Draft {
     pub(super) fn new(claim: Claim, head: &request::Parts) -> Result<Self> {
-        let value = |name: &str| header_value(head, name);
+        let value = |name: &str| header_value(head, name).or_else(|| taken_off(name));
         let (lines, names) = headers(&claim.signed_headers, value)
             .ok_or_else(|| mangled("a header that it signs is not there"))?;
         let query = head.uri.query().unwrap_or_default();
@@ -240,6 +240,14 @@ impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Draft").field("claim", &self.claim).finish_non_exhaustive()
     }
+}
+
+/// Returns what a header said that the way here takes off: the framing of the hop.
+///
+/// The AWS command 2.9 signs it of a body that a checksum follows; newer ones leave it out. There is
+/// no other coding for requests (RFC 9112, section 6.1).
+fn taken_off(name: &str) -> Option<String> {
+    (name == TRANSFER_ENCODING.as_str()).then(|| "chunked".to_owned())
 }
 
 /// Writes a host as a proxy sends it on: lower case, without a dot at the end and without the

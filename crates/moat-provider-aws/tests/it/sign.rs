@@ -1,7 +1,7 @@
 //! Requests on their way through the signer, verified by another implementation.
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST, TRANSFER_ENCODING, USER_AGENT};
 use http::{Method, Request, Version, request};
 use moat_provider_aws::Aws;
 use moat_provider_core::{
@@ -174,6 +174,25 @@ fn s3_streams_what_it_states() {
         way.session("s3").verify(&sent, digest).unwrap();
         assert_eq!(sent.uri, OBJECT, "the path stays as it was");
     }
+}
+
+#[test]
+fn framing_that_was_signed_may_be_taken_off_on_the_way() {
+    let way = Way::with(&[]);
+    let digest = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
+    let mut sent = head(Method::PUT, OBJECT);
+    sent.headers.insert("x-amz-content-sha256", digest.parse().unwrap());
+    sent.headers.insert("x-amz-meta-a", "b".parse().unwrap());
+    sent.headers.insert(TRANSFER_ENCODING, "chunked".parse().unwrap());
+    way.client("s3").sign(&mut sent, digest);
+    sent.headers.remove(TRANSFER_ENCODING);
+    // What else was signed has to be there.
+    let mut without = sent.clone();
+    without.headers.remove("x-amz-meta-a");
+    assert_eq!(way.begin(&mut without).unwrap_err().kind(), ErrorKind::Unauthenticated);
+    assert!(matches!(way.begin(&mut sent).unwrap(), BodySigning::HeadOnly));
+    way.session("s3").verify(&sent, digest).unwrap();
+    assert!(!sent.headers[AUTHORIZATION].to_str().unwrap().contains("transfer-encoding"));
 }
 
 #[test]

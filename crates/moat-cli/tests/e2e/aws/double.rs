@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,13 +25,19 @@ const BUCKET: &str = "reports.s3.eu-central-1.amazonaws.com";
 /// The same bucket, as presigned URLs have it.
 const GLOBAL_BUCKET: &str = "reports.s3.amazonaws.com";
 
+/// The host whose paths begin with a bucket.
+pub(super) const PATHS: &str = "s3.eu-central-1.amazonaws.com";
+
 /// What leads here; the last ones are what a grant may leave out.
-const HOSTS: [&str; 8] = [
+const HOSTS: [&str; 11] = [
     STS,
     DYNAMODB,
     BEDROCK,
     BUCKET,
     GLOBAL_BUCKET,
+    PATHS,
+    "ec2.eu-central-1.amazonaws.com",
+    "oidc.eu-central-1.amazonaws.com",
     "other.s3.eu-central-1.amazonaws.com",
     "dynamodb.us-east-1.amazonaws.com",
     "sqs.eu-central-1.amazonaws.com",
@@ -38,12 +45,15 @@ const HOSTS: [&str; 8] = [
 
 pub(super) const PERSON: &str = "AKIAPERSONPERSONPERS";
 pub(super) const SESSION: &str = "ASIASESSIONSESSIONSE";
+/// What the role's sessions have after [`Amazon::renew`].
+const RENEWED: &str = "ASIARENEWEDRENEWEDRE";
 
 /// One request whose signature was right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     /// `person` or `session`.
     pub(super) who: &'static str,
+    key_id: String,
     pub(super) service: String,
     pub(super) operation: String,
     /// What was signed for the body, if that is no digest.
@@ -61,11 +71,19 @@ pub(super) struct Held {
 
 type Gate = (oneshot::Sender<(u64, String)>, oneshot::Receiver<()>);
 
+/// The keys of one session of the role.
+struct Session {
+    id: &'static str,
+    secret: Canary,
+    token: Canary,
+}
+
 /// The vendor, with the keys of a person and those of the role's sessions.
 pub(super) struct Amazon {
     pub(super) secret: Canary,
-    session_secret: Canary,
-    session_token: Canary,
+    sessions: [Session; 2],
+    /// Which of them a role gets.
+    session: AtomicUsize,
     botocore: Botocore,
     objects: Objects,
     items: Mutex<BTreeMap<String, Value>>,
@@ -77,10 +95,11 @@ pub(super) struct Amazon {
 impl Amazon {
     pub(super) fn new() -> Self {
         let plain = |length| Canary::shaped("", Alphabet::Alphanumeric, length);
+        let session = |id| Session { id, secret: plain(40), token: plain(400) };
         Self {
             secret: plain(40),
-            session_secret: plain(40),
-            session_token: plain(400),
+            sessions: [session(SESSION), session(RENEWED)],
+            session: AtomicUsize::new(0),
             botocore: Botocore::start(),
             objects: Objects::default(),
             items: Mutex::default(),
@@ -93,6 +112,11 @@ impl Amazon {
     /// Returns the person's variables.
     pub(super) fn environment(&self) -> [(&'static str, &str); 2] {
         [("AWS_ACCESS_KEY_ID", PERSON), ("AWS_SECRET_ACCESS_KEY", self.secret.text())]
+    }
+
+    /// Gives other keys to the sessions that begin from now on.
+    pub(super) fn renew(&self) {
+        self.session.store(1, Ordering::SeqCst);
     }
 
     /// Returns what was signed by the role's sessions, and forgets it.
@@ -117,10 +141,11 @@ impl Amazon {
     /// Says whose keys have signed a request, or why AWS would not take it.
     async fn judge(&self, head: &Parts, received: &Received) -> Result<Call, &'static str> {
         let claim = Claim::of(head).ok_or("MissingAuthenticationToken")?;
-        let (who, secret, token) = match &*claim.key_id {
-            PERSON => ("person", &self.secret, ""),
-            SESSION => ("session", &self.session_secret, self.session_token.text()),
-            _ => return Err("InvalidClientTokenId"),
+        let session = self.sessions.iter().find(|session| session.id == claim.key_id);
+        let (who, secret, token) = match session {
+            Some(session) => ("session", &session.secret, session.token.text()),
+            None if claim.key_id == PERSON => ("person", &self.secret, ""),
+            None => return Err("InvalidClientTokenId"),
         };
         if claim.token != token || !claim.is_sound(head) {
             return Err("IncompleteSignature");
@@ -148,6 +173,7 @@ impl Amazon {
         }
         Ok(Call {
             who,
+            key_id: claim.key_id,
             service: claim.service,
             operation: operation(head, received),
             payload: if is_digest { String::new() } else { payload },
@@ -180,13 +206,16 @@ impl Amazon {
             STS => self.sts(&call),
             DYNAMODB => self.dynamodb(&call.operation, &received.content),
             BEDROCK => events(&received.content),
-            BUCKET | GLOBAL_BUCKET => {
+            BUCKET | GLOBAL_BUCKET | PATHS => {
+                let path = head.uri.path();
+                let path =
+                    if host == PATHS { path.strip_prefix("/reports").unwrap() } else { path };
                 let gate = (call.operation == "PUT").then(|| self.gate.lock().unwrap().take());
                 if let Some(Some((tell, wait))) = gate {
                     _ = tell.send((received.length, received.hash.clone()));
                     _ = wait.await;
                 }
-                self.objects.answer(head, received)
+                self.objects.answer(head, path, received)
             }
             _ => xml(200, &element("Error", &element("Code", "NobodyAsksHere"))),
         }
@@ -200,12 +229,14 @@ impl Amazon {
         };
         let result = match action {
             "GetCallerIdentity" => {
-                element("Arn", arn) + &element("UserId", "U") + &element("Account", "123456789012")
+                let id = if call.key_id == RENEWED { "AROA:renewed" } else { "AROA:first" };
+                element("Arn", arn) + &element("UserId", id) + &element("Account", "123456789012")
             }
             "AssumeRole" if who == "person" => {
-                let keys = element("AccessKeyId", SESSION)
-                    + &element("SecretAccessKey", self.session_secret.text())
-                    + &element("SessionToken", self.session_token.text())
+                let session = &self.sessions[self.session.load(Ordering::SeqCst)];
+                let keys = element("AccessKeyId", session.id)
+                    + &element("SecretAccessKey", session.secret.text())
+                    + &element("SessionToken", session.token.text())
                     + &element("Expiration", "2099-01-01T00:00:00Z");
                 let arn = "arn:aws:sts::123456789012:assumed-role/agent/moat-run";
                 element("Credentials", &keys) + &element("AssumedRoleUser", &element("Arn", arn))
@@ -230,6 +261,9 @@ impl Amazon {
         let mut reply = json(200, &answer);
         let kind = HeaderValue::from_static("application/x-amz-json-1.0");
         reply.headers_mut().insert(CONTENT_TYPE, kind);
+        // Clients check that the answer has passed as it was.
+        let checksum = HeaderValue::from(crc32(answer.to_string().as_bytes()));
+        reply.headers_mut().insert("x-amz-crc32", checksum);
         reply
     }
 }
@@ -240,14 +274,15 @@ impl Double for Amazon {
     }
 
     fn canaries(&self) -> Vec<&Canary> {
-        vec![&self.secret, &self.session_secret, &self.session_token]
+        let sessions = self.sessions.iter().flat_map(|it| [&it.secret, &it.token]);
+        sessions.chain([&self.secret]).collect()
     }
 
     /// Only by the name of the key; [`Amazon::take_calls`] has those whose signature was right.
     fn account(&self, head: &Parts) -> Option<&'static str> {
         match &*Claim::of(head)?.key_id {
             PERSON => Some("person"),
-            SESSION => Some("session"),
+            SESSION | RENEWED => Some("session"),
             _ => None,
         }
     }

@@ -2,7 +2,9 @@
 //!
 //! A double takes no request whose signature botocore does not compute as well, byte for byte.
 
+mod cli;
 mod double;
+mod go;
 mod payload;
 mod s3;
 mod verify;
@@ -64,15 +66,21 @@ impl Account {
     async fn granted(options: &[&str]) -> Self {
         let amazon = Arc::new(Amazon::new());
         let machine = Machine::with([amazon.clone() as Arc<dyn Double>]).await;
+        let account = Self { machine, amazon };
+        account.grant(options).await;
+        account
+    }
+
+    /// Grants the role, also once more.
+    async fn grant(&self, options: &[&str]) {
         let words = ["grant", "aws", "--role", ROLE, "--source", "env", "--region", "eu-central-1"];
-        let mut grant = machine.moat().args(words).args(options);
-        for (name, value) in amazon.environment() {
+        let mut grant = self.machine.moat().args(words).args(options);
+        for (name, value) in self.amazon.environment() {
             grant = grant.env(name, value);
         }
         let granted = grant.run().await;
-        machine.checked(&granted);
+        self.machine.checked(&granted);
         assert!(granted.says("assumed-role/agent"), "{granted}");
-        Self { machine, amazon }
     }
 
     /// Runs a command in the sandbox, where the programs are.
@@ -89,7 +97,7 @@ impl Account {
 
     /// Runs a program that does everything: it must print what works, and be told of the rest why
     /// it does not.
-    async fn does(&self, command: &[impl AsRef<str>], works: &str, refusals: &[&str]) {
+    async fn does(&self, command: &[impl AsRef<str>], works: &str, refusals: &[&str]) -> Output {
         let output = self.run(GRANT, command).await;
         let text = output.text();
         let (refused, done): (Vec<_>, Vec<_>) =
@@ -99,6 +107,7 @@ impl Account {
         for (line, words) in refused.iter().zip(refusals) {
             assert!(words.split(": ").all(|words| line.contains(words)), "{words}: {output}");
         }
+        output
     }
 }
 
@@ -124,19 +133,6 @@ async fn boto3_works_and_is_limited() {
     assert!(calls.iter().any(|call| call.is_presigned), "{calls:?}");
     let streamed = |call: &Call| call.payload == "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
     assert!(calls.iter().any(streamed), "{calls:?}");
-    assert!(!has(&calls, "sts", "AssumeRole") && !has(&calls, "sts", "GetSessionToken"));
-}
-
-#[tokio::test]
-#[ignore = "needs bubblewrap and the AWS command; run cargo xtask e2e"]
-async fn the_aws_command_works_and_is_limited() {
-    let account = Account::granted(LIMITS).await;
-    let works = "get True\nlist body ä+(1).txt\nparts True\npresigned True\n\
-                 stream 447952884 9000000\nitem Grüße";
-    let command = ["sh".to_owned(), program("client_awscli.sh"), tool("python/bin/aws")];
-    account.does(&command, &format!("{ME}\n{works}"), REFUSALS).await;
-    let calls = account.calls();
-    assert!(calls.iter().any(|call| call.is_presigned), "{calls:?}");
     assert!(!has(&calls, "sts", "AssumeRole") && !has(&calls, "sts", "GetSessionToken"));
 }
 
@@ -241,16 +237,25 @@ async fn the_endpoint_hands_out_the_sessions_keys() {
 }
 
 #[tokio::test]
-#[ignore = "needs bubblewrap and the AWS command; run cargo xtask e2e"]
+#[ignore = "needs bubblewrap, the AWS command and the SDK for Go; run cargo xtask e2e"]
 async fn keys_of_others_are_not_exchanged() {
     let account = Account::granted(&[]).await;
-    let aws = tool("python/bin/aws");
-    let who = [&*aws, "sts", "get-caller-identity"];
+    for aws in [&*tool("python/bin/aws"), cli::VERSION_2] {
+        let who = [aws, "sts", "get-caller-identity"];
+        refuses_keys_of_others(&account, &who, "credential of its own").await;
+    }
+    let who = [&*tool("client-aws-go"), "who"];
+    refuses_keys_of_others(&account, &who, "StatusCode: 403").await;
+}
+
+/// Runs a program that asks who it is with keys that are not the run's. `strict` is what it says of
+/// the refusal in a strict run.
+async fn refuses_keys_of_others(account: &Account, who: &[&str], strict: &str) {
     let other = ["env", "AWS_ACCESS_KEY_ID=AKIAOTHEROTHEROTHERO", "AWS_SECRET_ACCESS_KEY=made-up"];
-    let other = [&other[..], &who].concat();
+    let other = [&other[..], who].concat();
     // Without the grant, and with it: they go on as they are, and AWS does not know them.
-    let region = "AWS_DEFAULT_REGION=eu-central-1";
-    let without = [&["env", region][..], &other].concat();
+    let region = ["env", "AWS_DEFAULT_REGION=eu-central-1", "AWS_REGION=eu-central-1"];
+    let without = [&region[..], &other].concat();
     let none = ["--allow", "POST *.amazonaws.com/**"];
     for (flags, command) in [(&none[..], &without), (GRANT, &other)] {
         let refused = account.run(flags, command).await;
@@ -260,10 +265,10 @@ async fn keys_of_others_are_not_exchanged() {
     }
     // In a strict run they go nowhere, nor do requests that are signed in the run's name with
     // something else.
-    let strict = [GRANT, &["--policy", "strict"]].concat();
-    let refused = account.run(&strict, &other).await;
-    assert!(refused.code != Some(0) && refused.says("credential of its own"), "{refused}");
-    let forged = [&["env", "AWS_SECRET_ACCESS_KEY=made-up"][..], &who].concat();
+    let flags = [GRANT, &["--policy", "strict"]].concat();
+    let refused = account.run(&flags, &other).await;
+    assert!(refused.code != Some(0) && refused.says(strict), "{refused}");
+    let forged = [&["env", "AWS_SECRET_ACCESS_KEY=made-up"][..], who].concat();
     let refused = account.run(GRANT, &forged).await;
     assert!(refused.code != Some(0) && refused.says("signature is not of this run"), "{refused}");
     assert!(account.calls().is_empty());
@@ -282,6 +287,18 @@ async fn no_keys_are_in_the_sandbox() {
     assert!(all.says("aws_secret_access_key = ") && all.says("AWS_ACCESS_KEY_ID=AKIA"), "{all}");
     assert!(!all.says(PERSON) && !all.says(SESSION), "{all}");
     assert!(all.stdout.len() > 10_000, "much was read");
+}
+
+#[tokio::test]
+#[ignore = "needs bubblewrap and the SDK for Go; run cargo xtask e2e"]
+async fn no_keys_are_in_memory() {
+    let look = [&python("memory.py")[..], &[tool("client-aws-go"), "wait".to_owned()]].concat();
+    let found = Account::granted(&[]).await.run(GRANT, &look).await;
+    let none = "moat-bridge the run's key []\nclient-aws-go the run's key []";
+    assert_eq!(found.text(), none);
+    // What a program has that fetches them is found.
+    let found = Account::granted(&["--mode", "endpoint"]).await.run(GRANT, &look).await;
+    assert!(found.text().ends_with(&format!("client-aws-go no key [b'{SESSION}']")), "{found}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Objects of S3 in memory: put, get with ranges, list, and uploads in parts.
+//! Objects of S3 in memory: put, copy, get with ranges, delete, list by pages, uploads in parts.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -12,6 +12,8 @@ use super::payload::{Received, hash_of};
 use super::verify::decoded;
 use crate::vendor::{Reply, text};
 
+const COPY_SOURCE: &str = "x-amz-copy-source";
+
 /// What is stored.
 #[derive(Default)]
 pub(super) struct Objects {
@@ -20,14 +22,11 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// Answers a request of whoever may do everything.
-    pub(super) fn answer(&self, head: &Parts, received: Received) -> Reply {
-        let key = decoded(head.uri.path()).trim_start_matches('/').to_owned();
+    /// Answers a request of whoever may do everything. `path` leads from the bucket to the object.
+    pub(super) fn answer(&self, head: &Parts, path: &str, received: Received) -> Reply {
+        let key = decoded(path).trim_start_matches('/').to_owned();
         let query = head.uri.query().unwrap_or_default();
-        let parameter = |name: &str| {
-            let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-            pairs.find_map(|(own, value)| (own == name).then(|| decoded(value)))
-        };
+        let parameter = |name: &str| parameter(query, name);
         match (&head.method, parameter("uploadId"), parameter("partNumber")) {
             (&Method::PUT, Some(_), Some(number)) => {
                 let tag = tagged(&received.hash);
@@ -49,15 +48,28 @@ impl Objects {
                 let id = element("Bucket", "reports") + &element("UploadId", "upload-1");
                 xml(200, &element("InitiateMultipartUploadResult", &(id + &element("Key", "k"))))
             }
+            (&Method::PUT, None, None) if head.headers.contains_key(COPY_SOURCE) => {
+                let source = decoded(head.headers[COPY_SOURCE].to_str().unwrap());
+                let source = source.trim_start_matches('/').strip_prefix("reports/").unwrap();
+                let mut stored = self.stored.lock().unwrap();
+                let object = stored[source].clone();
+                stored.insert(key, object);
+                xml(200, &element("CopyObjectResult", &element("ETag", "\"copy\"")))
+            }
             (&Method::PUT, None, None) => {
                 let tag = tagged(&received.hash);
                 self.stored.lock().unwrap().insert(key, received.content);
                 tag
             }
-            (&Method::GET, None, None) if key.is_empty() => self.list(parameter("prefix")),
+            (&Method::DELETE, None, None) => {
+                self.stored.lock().unwrap().remove(&key);
+                text(204, "")
+            }
+            (&Method::GET, None, None) if key.is_empty() => self.list(query),
             (&Method::GET | &Method::HEAD, None, None) => {
                 match self.stored.lock().unwrap().get(&key) {
                     Some(object) => get(head, object),
+                    None if head.method == Method::HEAD => text(404, ""),
                     None => xml(404, &element("Error", &element("Code", "NoSuchKey"))),
                 }
             }
@@ -65,20 +77,39 @@ impl Objects {
         }
     }
 
-    fn list(&self, prefix: Option<String>) -> Reply {
-        let prefix = prefix.unwrap_or_default();
+    /// Lists one page: `continuation-token` is the last key of the page before.
+    fn list(&self, query: &str) -> Reply {
+        let prefix = parameter(query, "prefix").unwrap_or_default();
+        let after = parameter(query, "continuation-token").unwrap_or_default();
+        let most = parameter(query, "max-keys").map_or(1000, |most| most.parse().unwrap());
         let stored = self.stored.lock().unwrap();
-        let found: Vec<_> = stored.iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
-        let mut result = element("Name", "reports") + &element("IsTruncated", "false");
-        result += &element("KeyCount", &found.len().to_string());
+        let rest = stored.iter().filter(|(key, _)| key.starts_with(&prefix) && **key > after);
+        let mut found: Vec<_> = rest.take(most + 1).collect();
+        let is_truncated = found.len() > most;
+        found.truncate(most);
+        let mut result =
+            element("Name", "reports") + &element("KeyCount", &found.len().to_string());
+        result += &element("IsTruncated", &is_truncated.to_string());
+        if let Some((last, _)) = found.last().filter(|_| is_truncated) {
+            result += &element("NextContinuationToken", &escaped(last));
+        }
         for (key, object) in found {
-            let key = key.replace('&', "&amp;").replace('<', "&lt;");
-            let about = element("Key", &key) + &element("Size", &object.len().to_string());
+            let about = element("Key", &escaped(key)) + &element("Size", &object.len().to_string());
             let about = about + &element("LastModified", "2026-11-28T10:00:00.000Z");
             result += &element("Contents", &(about + &element("ETag", "\"tag\"")));
         }
         xml(200, &element("ListBucketResult", &result))
     }
+}
+
+/// Returns a parameter of a query.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.find_map(|(own, value)| (own == name).then(|| decoded(value)))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
 fn get(head: &Parts, object: &Bytes) -> Reply {

@@ -2,21 +2,38 @@
 
 use serde_json::{Value, json};
 
+use crate::model::Turn;
+
 /// Returns the events of a response.
 ///
-/// `TOOL:command` has Codex run a command, `MCP:tool` has it call a tool; what that gave is
-/// repeated. Codex offers both to the model as functions of a script (0.169.0).
+/// A client's functions are called as the model of every vendor calls them. Codex offers its tools as
+/// functions of a script (0.169.0): `TOOL:command` has it run a command, `MCP:tool` has it call a tool.
+/// What that gave is repeated.
 pub(super) fn events(asked: &Value) -> Vec<Value> {
     if asked["generate"] == false {
         return around(asked, None);
     }
     let input = asked["input"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let is_of_person = |item: &Value| item["type"] == "message" && item["role"] == "user";
+    // Most clients leave out that it is a message.
+    let is_of_person = |item: &Value| item["role"] == "user";
     let last = input.iter().rposition(is_of_person);
     let prompt = last.map(|at| texts(&input[at])).unwrap_or_default();
     let since = last.map_or(0, |at| at + 1);
     let is_output = |item: &&Value| item["type"].as_str().unwrap_or_default().ends_with("_output");
     let output = input[since..].iter().find(is_output);
+    // Pi has them in a message to the model (1.5.2).
+    let offers = std::iter::once(asked).chain(input);
+    let tools = offers.flat_map(|offer| offer["tools"].as_array().into_iter().flatten());
+    let functions = tools.filter(|tool| tool["type"] == "function");
+    let functions: Vec<_> = functions.filter_map(|tool| tool["name"].as_str()).collect();
+    let result = output.map(|item| item["output"].to_string());
+    if let Turn::Call { tool, arguments } = Turn::next(&[&prompt], &functions, result.as_deref()) {
+        let call = json!({
+            "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": tool,
+            "status": "completed", "arguments": arguments.to_string(),
+        });
+        return around(asked, Some(call));
+    }
     let script = match (prompt.split_once("TOOL:"), prompt.split_once("MCP:")) {
         (Some((_, command)), _) => {
             let question = json!({"cmd": command.trim()});
@@ -32,8 +49,7 @@ pub(super) fn events(asked: &Value) -> Vec<Value> {
             "input": format!("const r = await {call}; text(JSON.stringify(r));"),
         }),
         _ => {
-            let given = output.map(|item| item["output"].to_string()).unwrap_or_default();
-            let words = format!("hello from the double {given}");
+            let words = format!("hello from the double {}", result.unwrap_or_default());
             json!({
                 "type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
                 "content": [{"type": "output_text", "text": words, "annotations": []}],
@@ -102,11 +118,15 @@ fn streamed(item: &Value) -> Vec<Value> {
             of_part("content_part.done", json!({"part": part})),
         ]
     } else {
-        empty["input"] = json!("");
-        let input = &item["input"];
+        let (field, name) = match item["type"] == "function_call" {
+            true => ("arguments", "function_call_arguments"),
+            false => ("input", "custom_tool_call_input"),
+        };
+        empty[field] = json!("");
+        let written = &item[field];
         vec![
-            of_item("custom_tool_call_input.delta", json!({"delta": input})),
-            of_item("custom_tool_call_input.done", json!({"input": input})),
+            of_item(&format!("{name}.delta"), json!({"delta": written})),
+            of_item(&format!("{name}.done"), json!({field: written})),
         ]
     };
     let added = event("output_item.added", json!({"item": empty}));

@@ -25,10 +25,10 @@ echo "presigned $(same "$body" down)"
 yes 'of unknown length' | head -c 9000000 | ask s3 cp --quiet - s3://reports/stream
 ask s3 cp --quiet s3://reports/stream - | cksum | sed 's/^/stream /'
 
-ask dynamodb put-item --table-name t --item '{"id": {"S": "7"}, "name": {"S": "Grüße"}}'
-echo "item $(ask dynamodb get-item --table-name t --key '{"id": {"S": "7"}}' --query Item.name.S --output text)"
+ask dynamodb put-item --table-name table --item '{"id": {"S": "7"}, "name": {"S": "Grüße"}}'
+echo "item $(ask dynamodb get-item --table-name table --key '{"id": {"S": "7"}}' --query Item.name.S --output text)"
 refused assume sts assume-role --role-arn arn:aws:iam::123456789012:role/other --role-session-name session
 refused token sts get-session-token
 refused bucket s3api get-object --bucket other --key k down
-refused region --region us-east-1 dynamodb get-item --table-name t --key '{"id": {"S": "7"}}'
+refused region --region us-east-1 dynamodb get-item --table-name table --key '{"id": {"S": "7"}}'
 refused service sqs list-queues
