@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::generation::{Generation, HostRules};
 use super::group::{self, Surroundings};
+use super::media::MethodField;
 use super::not_used::NotUsed;
 use super::plan::{Plan, Verdict};
 use super::table::{Bucket, Filling, Issuing, Signing, Stated, Substituting, first};
@@ -147,7 +148,8 @@ pub(super) struct Matched<'a> {
 }
 
 impl<'a> Matched<'a> {
-    fn new(method: &Method, place: &Place<'a>) -> Result<Self, Refusal> {
+    fn new(request: &request::Parts, place: &Place<'a>) -> Result<Self, Refusal> {
+        let method = &request.method;
         let buckets = &*place.host.buckets;
         let mut matched = Self { buckets, path: place.path, ..Self::default() };
         let issues = buckets.iter().any(|bucket| !bucket.issuing.is_empty());
@@ -166,9 +168,11 @@ impl<'a> Matched<'a> {
                 place.is_in(rule.rule.target(), method)
             })?;
             keep(&mut matched.issuing, &bucket.issuing, |rule| place.is_near(rule, method, &near))?;
-            keep(&mut matched.by_method, &bucket.issuing, |rule| {
-                Ok(place.is_near_by_another_method(rule, method, &near))
-            })?;
+            if issues && MethodField::of(method, &request.headers).is_some() {
+                keep(&mut matched.by_method, &bucket.issuing, |rule| {
+                    Ok(place.is_near_by_another_method(rule, method, &near))
+                })?;
+            }
             keep(&mut matched.answers, &bucket.answers, |rule| {
                 place.is_in(rule.rule.target(), method)
             })?;
@@ -248,7 +252,7 @@ impl Generation {
             &own
         };
         let place = Place { host, ..*place };
-        let matched = Matched::new(&request.method, &place)?;
+        let matched = Matched::new(request, &place)?;
         let mut plan = Plan::default();
         plan.answer.begin(request, matched.transforms.iter().map(|(_, rule)| rule));
         hygiene::strip_hop_by_hop(&mut request.headers);

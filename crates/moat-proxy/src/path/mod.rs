@@ -322,6 +322,8 @@ pub(crate) fn overrides_method(query: &[u8]) -> bool {
     query.split(|byte| b"&;".contains(byte)).any(|pair| {
         let key = pair.split(|byte| *byte == b'=').next().unwrap_or(pair);
         let key = rewrite(key, |rest| percent(rest).map(|byte| (byte, 3)));
+        // As PHP does, which makes variables of the keys.
+        let key = rewrite(&key, |rest| b". [+".contains(&rest[0]).then_some((b'_', 1)));
         METHOD_KEYS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(&key))
     })
 }

@@ -169,7 +169,14 @@ async fn nothing_overrides_the_method_that_was_judged() {
             assert_eq!(vendor.last().all(header), [""; 0], "{header}");
         }
         let before = vendor.origin.requests();
-        for line in ["POST /x?_method=DELETE", "POST /x?a=1&_METHOD=delete", "DELETE /x"] {
+        for line in [
+            "POST /x?_method=DELETE",
+            "POST /x?a=1&_METHOD=delete",
+            "POST /x?.method=DELETE",
+            "POST /x?%5bmethod=DELETE",
+            "POST /x?%24httpMethod=DELETE",
+            "DELETE /x",
+        ] {
             let answer = send(&world, VENDOR, version, line, &[]).await;
             assert!(answer.status().is_client_error(), "{line}");
         }
