@@ -204,11 +204,11 @@ func waitForAnotherSession(callers *sts.Client) {
 	fmt.Println("first", *first.UserId)
 	for {
 		me, err := callers.GetCallerIdentity(waiting, &sts.GetCallerIdentityInput{})
-		if err == nil && *me.UserId != *first.UserId {
+		must(err)
+		if *me.UserId != *first.UserId {
 			fmt.Println("then", *me.UserId)
 			return
 		}
-		must(waiting.Err())
 		time.Sleep(100 * time.Millisecond)
 	}
 }

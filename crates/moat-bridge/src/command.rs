@@ -6,6 +6,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -13,9 +15,14 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::termios::tcgetsid;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getsid, setpgid, setsid, tcsetpgrp};
+use rustix::termios::tcgetwinsize;
 
 use crate::args::Program;
 use crate::{signals, visit};
+
+/// How often, and after which pauses, a terminal without a size is looked at: for half a second.
+const SIZE_LOOKS: u32 = 50;
+const SIZE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The command's process.
 #[derive(Debug)]
@@ -103,6 +110,7 @@ pub(crate) fn reap() -> Vec<(Pid, u8)> {
 pub(crate) fn exec(program: Program) -> (String, u8) {
     let begun = if program.terminal && is_ours() {
         // Keys of the terminal are for the foreground: the command, and no longer the bridge.
+        wait_for_size();
         setpgid(Pid::from_raw(0), Pid::from_raw(0))
             .and_then(|()| tcsetpgrp(io::stdin(), getpid()))
             .map_err(io::Error::from)
@@ -144,6 +152,22 @@ pub(crate) fn take_terminal() -> io::Result<()> {
 fn is_ours() -> bool {
     let session = getsid(None);
     session.is_ok() && tcgetsid(io::stdin()) == session
+}
+
+/// Waits until the terminal has a size: Docker gives it one after the container has started, and
+/// programs that draw on a screen look at it once.
+fn wait_for_size() {
+    let unknown = || tcgetwinsize(io::stdin()).is_ok_and(|size| size.ws_col == 0);
+    for _ in 0..SIZE_LOOKS {
+        if !unknown() {
+            return;
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is about the time that an engine takes"
+        )]
+        thread::sleep(SIZE_PAUSE);
+    }
 }
 
 fn prepare(program: &Program) -> io::Result<()> {

@@ -6,12 +6,24 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fchmod, mkdirat, openat, symlinkat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, fchmod, fstat, mkdirat, openat, statat, symlinkat,
+    unlinkat,
+};
 use rustix::io::Errno;
 
 /// A directory whose contents are foreign.
 #[derive(Debug)]
 pub(crate) struct Beneath(OwnedFd);
+
+/// What stands where something is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MountPoint {
+    /// A directory.
+    Directory,
+    /// A file.
+    File,
+}
 
 const DIRECTORY: OFlags =
     OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::RDONLY).union(OFlags::CLOEXEC);
@@ -55,6 +67,43 @@ impl Beneath {
             Err(error) => return Err(error.into()),
         }
         Ok(symlinkat(to, directory, name)?)
+    }
+
+    /// Makes what something can be mounted upon, unless it is there: a directory, or an empty file.
+    pub(crate) fn mount_point(&self, relative: &str, what: MountPoint) -> io::Result<()> {
+        if what == MountPoint::Directory {
+            return self.descend(relative).map(drop);
+        }
+        let (parents, name) = relative.rsplit_once('/').unwrap_or((".", relative));
+        let directory = if parents == "." { None } else { Some(self.descend(parents)?) };
+        let directory = directory.as_ref().map_or(self.0.as_fd(), AsFd::as_fd);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        match openat(directory, name, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let found = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        match FileType::from_raw_mode(found.st_mode) {
+            FileType::Symlink => Err(Errno::LOOP.into()),
+            FileType::Directory => Err(Errno::ISDIR.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that something is there, and that no link is on the way.
+    pub(crate) fn is_there(&self, relative: &str) -> io::Result<()> {
+        let mut at: Option<OwnedFd> = None;
+        for segment in relative.split('/') {
+            let here = at.as_ref().map_or(self.0.as_fd(), AsFd::as_fd);
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let next = openat(here, segment, flags, Mode::empty())?;
+            if FileType::from_raw_mode(fstat(&next)?.st_mode) == FileType::Symlink {
+                return Err(Errno::LOOP.into());
+            }
+            at = Some(next);
+        }
+        Ok(())
     }
 
     fn descend(&self, relative: &str) -> io::Result<OwnedFd> {
@@ -108,6 +157,30 @@ mod tests {
         beneath.write("directory/precious", b"new", 0o600).unwrap_err();
         beneath.link("directory/x", outside.path()).unwrap_err();
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_mount_point_is_made_and_no_link_is_one() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        symlink(outside.path(), root.path().join("link")).unwrap();
+        let beneath = Beneath::open(root.path()).unwrap();
+        for what in [MountPoint::Directory, MountPoint::File] {
+            for relative in ["link", "link/x", "link/x/y"] {
+                beneath.mount_point(relative, what).unwrap_err();
+            }
+        }
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+        for _ in 0..2 {
+            beneath.mount_point("a/b", MountPoint::Directory).unwrap();
+            beneath.mount_point("a/c", MountPoint::File).unwrap();
+        }
+        assert!(root.path().join("a/b").is_dir() && root.path().join("a/c").is_file());
+        beneath.mount_point("a/b", MountPoint::File).unwrap_err();
+        beneath.is_there("a/c").unwrap();
+        for relative in ["link", "link/x", "b"] {
+            beneath.is_there(relative).unwrap_err();
+        }
+        beneath.mount_point("a/c", MountPoint::Directory).unwrap_err();
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Cleaning up behind runs: those whose process died, and those of long ago.
 
-use std::fs;
 use std::path::Path;
 
 use moat_provider_core::RunId;
 use time::Duration;
 
 use crate::metadata::{RunMetadata, RunState};
+use crate::remove::remove_tree;
 use crate::run::hooks;
 use crate::runner::{Inner, Runner};
 use crate::state::{clear, lock};
@@ -46,12 +46,12 @@ async fn end(host: &Inner, id: &RunId, path: &Path) -> Option<RunMetadata> {
     let now = host.cx.clock().now();
     let Ok(mut metadata) = RunMetadata::read(path) else {
         // It died while it was prepared: there is nothing to tell.
-        removed(id, fs::remove_dir_all(path));
+        removed(id, remove_tree(path));
         return None;
     };
     if metadata.state != RunState::Running {
         if metadata.stopped_at.is_some_and(|at| now - at > KEPT) {
-            removed(id, fs::remove_dir_all(path));
+            removed(id, remove_tree(path));
         }
         return None;
     }

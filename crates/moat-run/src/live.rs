@@ -42,9 +42,11 @@ impl Grant {
     fn secrets(&self) -> Option<Secrets> {
         let snapshot = self.subscription.snapshot();
         let stored = snapshot.credential()?.secrets().clone();
-        Some(match &self.mint {
+        // What is being minted anew leaves its rules in force: a request waits for it, or is told
+        // so, instead of going out with its placeholder.
+        Some(match self.mint.as_ref().and_then(|mint| mint.minted()) {
             None => stored,
-            Some(mint) => joined(&stored, mint.minted()?.secrets()),
+            Some(minted) => joined(&stored, minted.secrets()),
         })
     }
 }

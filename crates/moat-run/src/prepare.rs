@@ -2,8 +2,11 @@
 //! later one fails.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,10 +35,10 @@ use crate::runner::{Inner, Runner};
 use crate::sandbox::VISITS_SOCKET;
 use crate::spec::{Bind, ContainerSpec, Way};
 use crate::stage::Stage;
-use crate::state::{RunDir, failed, private_dir};
+use crate::state::{RunDir, StateDir, failed, private_dir};
 use crate::trust::{self, Trust};
 use crate::watched::Watched;
-use crate::{Result, RunError, RunErrorKind, git};
+use crate::{Result, RunError, RunErrorKind, git, links};
 
 /// How long the authority of a run is valid.
 const AUTHORITY_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -81,9 +84,19 @@ struct Layout {
 }
 
 impl Preparation {
-    fn begin(host: &Arc<Inner>, request: RunRequest) -> Result<Self> {
+    fn begin(host: &Arc<Inner>, mut request: RunRequest) -> Result<Self> {
         let workspace = workspace(&request.workspace)?;
-        keeps_apart(&request.workspace, host.state.path())?;
+        if !host.state.is_apart(&request.workspace) {
+            return Err(holds_state("a workspace", &request.workspace, &host.state)
+                .with_hint("cd into a project, or name one with --workspace"));
+        }
+        for bind in &mut request.binds {
+            bind.source = links::followed(&bind.source, &request.workspace)?;
+        }
+        if let Some(bind) = request.binds.iter().find(|bind| !host.state.is_apart(&bind.source)) {
+            return Err(holds_state("a mount", &bind.source, &host.state)
+                .with_hint("mount a directory that the sandbox needs"));
+        }
         let dir = RunDir::create(&host.state, &**host.cx.entropy())?;
         let home = match request.home {
             Home::Private => dir.stage().join("home"),
@@ -219,8 +232,7 @@ impl Preparation {
         match self.request.place {
             Place::Container { port, .. } => {
                 let path = self.dir.socket();
-                let listener =
-                    UnixListener::bind(&path).map_err(|error| failed("listen at", &path, error))?;
+                let listener = listen(&path).map_err(|error| failed("listen at", &path, error))?;
                 Ok(Entrance {
                     way: Way::Socket { path, port },
                     listener: Listener::Unix(listener),
@@ -510,6 +522,13 @@ struct Entrance {
     address: Option<SocketAddr>,
 }
 
+/// Listens at the socket of a run, for this user alone. Its directory keeps others out already.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
 fn bind(source: &Path, target: &ContainerPath) -> Bind {
     Bind { source: source.to_owned(), target: target.clone(), access: MountAccess::ReadWrite }
 }
@@ -533,20 +552,13 @@ fn workspace(path: &Path) -> Result<ContainerPath> {
     container_path(path)
 }
 
-/// Refuses a workspace in which the container would find what the host keeps of its runs, and the
-/// other way round.
-fn keeps_apart(workspace: &Path, state: &Path) -> Result<()> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let (workspace, state) = (real(workspace), real(state));
-    if !state.starts_with(&workspace) && !workspace.starts_with(&state) {
-        return Ok(());
-    }
-    let (workspace, state) = (workspace.display(), state.display());
-    Err(RunError::new(
+/// Makes the error about a path by which the container would reach what the host keeps.
+fn holds_state(what: &str, path: &Path, state: &StateDir) -> RunError {
+    let (path, state) = (path.display(), state.path().display());
+    RunError::new(
         RunErrorKind::InvalidInput,
-        format!("{workspace} cannot be a workspace: moat keeps credentials and runs in {state}"),
+        format!("{path} cannot be {what}: moat keeps credentials and runs in {state}"),
     )
-    .with_hint("cd into a project, or name one with --workspace"))
 }
 
 fn container_path(path: &Path) -> Result<ContainerPath> {

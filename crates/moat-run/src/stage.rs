@@ -8,7 +8,7 @@ use crate::beneath::Beneath;
 use crate::request::Place;
 use crate::spec::Bind;
 use crate::state::{StateDir, failed, private_dir};
-use crate::{Result, RunError, RunErrorKind};
+use crate::{Result, RunError, RunErrorKind, links};
 
 /// Puts staged files and mounts on the disk of the host and says where they appear.
 pub(crate) struct Stage<'a> {
@@ -96,7 +96,20 @@ impl Stage<'_> {
 
     fn source(&self, source: &MountSource) -> Result<PathBuf> {
         match source {
-            MountSource::Host(path) => Ok(path.clone()),
+            MountSource::Host(path) => {
+                let path = links::followed(path, self.workspace)?;
+                match self.state.is_apart(&path) {
+                    true => Ok(path),
+                    false => Err(RunError::new(
+                        RunErrorKind::InvalidInput,
+                        format!(
+                            "{} cannot be mounted: moat keeps credentials and runs in {}",
+                            path.display(),
+                            self.state.path().display()
+                        ),
+                    )),
+                }
+            }
             MountSource::PrivateToRun(name) => {
                 let path = self.directory.join("mounts").join(plain(name)?);
                 private_dir(&path)?;
@@ -196,6 +209,29 @@ mod tests {
         assert_eq!(fs::read_to_string(binds[1].source.join("y")).unwrap(), "in what is kept");
         assert_eq!(fs::read_to_string(&binds[0].source).unwrap(), "alone");
         assert_eq!(binds[0].access, MountAccess::ReadOnly);
+    }
+
+    #[test]
+    fn a_mount_of_the_hosts_is_chosen_neither_by_a_link_nor_from_the_state() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().canonicalize().unwrap();
+        for name in ["run", "home", "workspace", "own", "state/credentials"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink("../own", root.join("workspace/link")).unwrap();
+        let state = StateDir::new(root.join("state"));
+        let stage = Stage {
+            directory: root.join("run"),
+            state: &state,
+            workspace: &root.join("workspace"),
+            home: (root.join("home"), path("/home/agent")),
+            place: &Place::default(),
+        };
+        let source = |name: &str| stage.source(&MountSource::Host(root.join(name)));
+        assert_eq!(source("own").unwrap(), root.join("own"));
+        for refused in ["workspace/link", "state/credentials", "absent"] {
+            assert_eq!(source(refused).unwrap_err().kind(), RunErrorKind::InvalidInput);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use moat_provider_core::{Entropy, RunId};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
+use crate::remove::remove_tree;
 use crate::sandbox::VISITS_SOCKET;
 use crate::{Result, RunError, RunErrorKind};
 
@@ -73,6 +74,13 @@ impl StateDir {
     pub fn is_alive(&self, id: &RunId) -> Result<bool> {
         let path = self.run(id);
         Ok(path.join("lock").exists() && lock(&path)?.is_none())
+    }
+
+    /// Whether neither the directory is reached by this path nor the path by the directory, all links
+    /// followed.
+    pub(crate) fn is_apart(&self, path: &Path) -> bool {
+        let (path, state) = (real(path), real(&self.0));
+        !state.starts_with(&path) && !path.starts_with(&state)
     }
 
     /// Makes the directory of what is kept for a workspace under a name.
@@ -158,7 +166,7 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        let removed = if self.is_kept { clear(&self.path) } else { fs::remove_dir_all(&self.path) };
+        let removed = if self.is_kept { clear(&self.path) } else { remove_tree(&self.path) };
         if let Err(error) = removed {
             tracing::warn!(%error, run = %self.id, "what the run left cannot be removed");
         }
@@ -184,14 +192,20 @@ pub(crate) fn lock(run: &Path) -> Result<Option<File>> {
 
 /// Removes from the directory of a run what only a run that lives needs.
 pub(crate) fn clear(run: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(run.join("stage")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_tree(&run.join("stage"))?;
     for socket in ["proxy.sock", LONGEST, VISITS_SOCKET] {
         remove_file(&run.join(socket))?;
     }
     Ok(())
+}
+
+/// Follows the links of a path, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let mut there = path.ancestors();
+    let found = there.find_map(|at| Some((at, at.canonicalize().ok()?)));
+    let real = found.and_then(|(at, real)| Some(real.join(path.strip_prefix(at).ok()?)));
+    // Joined with nothing, a file would end with a slash.
+    real.map_or_else(|| path.to_owned(), |real| real.components().collect())
 }
 
 fn remove_file(path: &Path) -> io::Result<()> {
@@ -258,6 +272,23 @@ mod tests {
         let run = RunDir::create(&state, &*entropy()).unwrap();
         assert!(run.socket().as_os_str().len() <= SOCKET_PATH, "{:?}", run.socket());
         std::os::unix::net::UnixListener::bind(run.socket()).unwrap();
+    }
+
+    #[test]
+    fn what_leads_to_the_state_is_not_apart_from_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir_all(path("real/home")).unwrap();
+        fs::create_dir(path("project")).unwrap();
+        std::os::unix::fs::symlink(path("real/home"), path("link")).unwrap();
+        // It is not made yet.
+        let state = StateDir::new(path("link").join(".moat"));
+        for near in ["real", "real/home", "link", "link/.moat", "real/home/.moat/master.key"] {
+            assert!(!state.is_apart(&path(near)), "{near}");
+        }
+        for far in ["project", "real/home/other", "real/home/.moat2"] {
+            assert!(state.is_apart(&path(far)), "{far}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use moat_run::sandbox::{self, EngineKind};
 use moat_run::{RunMetadata, StateDir};
 
-use super::run::FAILED;
+use super::run::{FAILED, engine};
 use super::runs;
 use crate::app::{App, plain_variable};
 use crate::args::ShellArgs;
@@ -25,15 +25,22 @@ pub(super) async fn shell(app: &App<'_>, args: &ShellArgs) -> Result<Code> {
         return Err(CliError::new(format!("{id} has ended")).with_hint("moat runs"));
     }
     let run = RunMetadata::read(&state.run(&id))?;
-    let socket = match (&run.visits, run.sandbox.as_deref()) {
-        (Some(socket), Some("bubblewrap")) => socket,
-        (_, kind) => return Err(elsewhere(&run, kind)),
-    };
-    let command = match args.command.is_empty() {
-        true => vec![usual_shell(app)?],
+    let command = |shell: String| match args.command.is_empty() {
+        true => vec![shell],
         false => args.command.clone(),
     };
-    let code = sandbox::visit(socket, &command).await?;
+    let kind = run.sandbox.as_deref();
+    let code = match (&run.visits, engine_of(kind)) {
+        (_, Some(kind)) => {
+            // What its image has is not known.
+            let engine = engine(app, kind, "")?;
+            engine.visit(&run.id, &command(USUAL.to_owned())).await?
+        }
+        (Some(socket), None) if kind == Some("bubblewrap") => {
+            sandbox::visit(socket, &command(usual_shell(app)?)).await?
+        }
+        _ => return Err(elsewhere(&run, kind)),
+    };
     Ok(Code::Passed(u8::try_from(code).unwrap_or(FAILED)))
 }
 
@@ -48,21 +55,19 @@ fn usual_shell(app: &App<'_>) -> Result<String> {
     Ok(own.filter(is_there).unwrap_or_else(|| USUAL.to_owned()))
 }
 
+/// Returns the engine in which a run is.
+fn engine_of(kind: Option<&str>) -> Option<EngineKind> {
+    let mut engines = [EngineKind::Docker, EngineKind::Podman].into_iter();
+    engines.find(|engine| Some(engine.as_str()) == kind)
+}
+
 /// Says how a shell is had where it is not ours to start.
 fn elsewhere(run: &RunMetadata, kind: Option<&str>) -> CliError {
     let id = &run.id;
-    let engine = [EngineKind::Docker, EngineKind::Podman]
-        .into_iter()
-        .find(|engine| Some(engine.as_str()) == kind);
-    match (engine, kind) {
-        (Some(engine), _) => {
-            let name = engine.as_str();
-            CliError::new(format!("{id} runs in a container of {name}"))
-                .with_hint(format!("{name} exec -it {} sh", engine.container(id)))
-        }
-        (None, Some("none")) => CliError::new(format!("{id} runs without a sandbox"))
+    match kind {
+        Some("none") => CliError::new(format!("{id} runs without a sandbox"))
             .with_hint("open another terminal: what the run can reach, it can reach"),
-        (None, _) => CliError::new(format!("{id} runs in a sandbox of your own"))
+        _ => CliError::new(format!("{id} runs in a sandbox of your own"))
             .with_hint("use the means of that sandbox"),
     }
 }

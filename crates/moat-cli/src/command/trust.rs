@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::args::TrustArgs;
 use crate::config::{Ask, Consent, FILE, WorkspaceConfig};
 use crate::error::{CliError, Code, Result};
+use crate::output::line;
 
 /// Shows what a workspace asks for, and lets it have that.
 pub(super) async fn trust(app: &App<'_>, args: &TrustArgs) -> Result<()> {
@@ -19,7 +20,7 @@ pub(super) async fn trust(app: &App<'_>, args: &TrustArgs) -> Result<()> {
     })?;
     let asks = config.asks();
     let how = if args.yes { Asking::Agreed } else { Asking::Person };
-    agree(app, &workspace, &asks, how).await?;
+    agree(app, &workspace, &asks, how, &trust_command(&workspace)).await?;
     let text = match asks.len() {
         0 => format!("The {FILE} of this workspace asks for nothing that needs your consent."),
         _ => format!("The {FILE} of this workspace has what it asks for."),
@@ -39,7 +40,14 @@ pub(super) enum Asking {
     Agreed,
 }
 
-/// Makes sure that the person agrees to what a workspace asks for, and remembers it.
+/// Returns the command that agrees to what a workspace asks for.
+pub(super) fn trust_command(workspace: &Path) -> String {
+    let directory = workspace.to_string_lossy();
+    format!("moat trust --yes --workspace {}", shell_words::quote(&directory))
+}
+
+/// Makes sure that the person agrees to what a workspace asks for, and remembers it. `fix` is the
+/// command that agrees where nobody can be asked.
 ///
 /// # Errors
 ///
@@ -49,20 +57,22 @@ pub(super) async fn agree(
     workspace: &Path,
     asks: &[Ask],
     how: Asking,
+    fix: &str,
 ) -> Result<()> {
     let consent = Consent::read(&app.system.home()?, workspace);
     let missing = consent.missing(asks);
     if missing.is_empty() {
         return Ok(());
     }
+    // A line break in its name would write lines of the question.
+    let shown = line(&workspace.display().to_string());
     let list: Vec<_> = missing.iter().map(|ask| format!("  - {ask}")).collect();
     let list = list.join("\n");
-    let refused = |why: &str| {
-        CliError::new(format!("{why}. The {FILE} of {} asks to:\n{list}", workspace.display()))
-    };
+    let refused =
+        |why: &str| CliError::new(format!("{why}. The {FILE} of {shown} asks to:\n{list}"));
     if how == Asking::Person {
         let terminal = app.system.terminal();
-        let text = format!("The {FILE} of {} asks to:\n{list}", workspace.display());
+        let text = format!("The {FILE} of {shown} asks to:\n{list}");
         let answer = match terminal.tell(&text).await {
             Ok(()) => terminal.confirm("Let it?", Answer::No).await,
             Err(error) => Err(error),
@@ -75,10 +85,8 @@ pub(super) async fn agree(
                     .with_hint("moat run --no-config"));
             }
             Err(error) if error.kind() == ErrorKind::NotInteractive => {
-                let directory = workspace.to_string_lossy();
-                let directory = shell_words::quote(&directory);
                 return Err(refused("nobody is there to agree to what the workspace asks for")
-                    .with_hint(format!("moat trust --yes --workspace {directory}")));
+                    .with_hint(fix));
             }
             Err(error) => return Err(error.into()),
         }

@@ -80,8 +80,41 @@ impl WorkspaceConfig {
             ask(format!("start the agent {agent}"));
         }
         for (agent, flags) in self.agents.iter().filter(|(_, flags)| !flags.is_empty()) {
-            ask(format!("start {agent} with {}", flags.join(" ")));
+            ask(format!("start {agent} with {}", words(flags.iter().map(String::as_str))));
         }
         asks
     }
+
+    /// Returns what the person has to agree to besides when there is no sandbox: by a variable such as
+    /// `PATH` or `NODE_OPTIONS`, and by a program, the workspace decides what runs on this machine.
+    pub(crate) fn asks_without_sandbox(&self) -> Vec<Ask> {
+        let mut asks = Vec::new();
+        for var in &self.env {
+            let assignment = format!("{}={}", var.name(), var.value());
+            asks.push(Ask(format!("set {}, without a sandbox", words([&*assignment]))));
+        }
+        for (name, server) in &self.mcp {
+            if let McpServer::Local { command, args, env } = server {
+                let set = env.iter().map(|var| format!("{}={}", var.name(), var.value()));
+                let all: Vec<_> =
+                    set.chain([command.clone()]).chain(args.iter().cloned()).collect();
+                let command = words(all.iter().map(String::as_str));
+                asks.push(Ask(format!(
+                    "start {command} as the MCP server {name}, without a sandbox"
+                )));
+            }
+        }
+        asks
+    }
+}
+
+/// Joins words so that two lists never read alike: what has more than plain characters is quoted.
+fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@+%".contains(c);
+    let quoted =
+        words.into_iter().map(|word| match !word.is_empty() && word.chars().all(is_plain) {
+            true => word.into(),
+            false => shell_words::quote(word),
+        });
+    quoted.collect::<Vec<_>>().join(" ")
 }

@@ -55,9 +55,20 @@ impl WorkspaceConfig {
     /// When the file is no regular one, is too long or makes no sense; with the line and column.
     pub(crate) fn read(workspace: &Path) -> Result<Option<Self>> {
         match file::read(workspace)? {
-            Some(text) => Self::parse(&text).map(Some),
+            Some(text) => Ok(Some(Self::parse(&text)?.located(workspace))),
             None => Ok(None),
         }
+    }
+
+    /// Makes the sources of mounts absolute, from the workspace on, and follows their links: what the
+    /// person agrees to is what they lead to, and a link that changes is asked about again.
+    fn located(mut self, workspace: &Path) -> Self {
+        for mount in &mut self.mounts {
+            let path = workspace.join(&mount.source);
+            // What is not there is refused when it is to be shown.
+            mount.source = path.canonicalize().unwrap_or(path);
+        }
+        self
     }
 
     /// Reads the text of a file.

@@ -152,3 +152,11 @@ fn a_question_shows_nothing_that_a_terminal_acts_upon() {
     let asked = WorkspaceConfig::parse(&long).unwrap().asks()[0].to_string();
     assert!(asked.ends_with("y… (and 617 characters more)"), "{asked}");
 }
+
+#[test]
+fn two_lists_of_flags_never_read_alike() {
+    let asks = |text: &str| WorkspaceConfig::parse(text).unwrap().asks();
+    let one = asks("[agents.toy]\nmodel = \"a --fast\"");
+    assert_eq!(one[0].as_str(), "start toy with '--model=a --fast'");
+    assert_ne!(one, asks("[agents.toy]\nmodel = \"a\"\nfast = true"));
+}

@@ -11,6 +11,8 @@ mod clients;
 mod codex;
 mod copilot;
 mod demo;
+mod docker;
+mod engine;
 mod forge;
 mod gemini;
 mod github;

@@ -101,7 +101,7 @@ pub(crate) fn found(name: &str) -> Option<PathBuf> {
 
 /// Returns where programs are: some are only on the path of the administrator.
 #[expect(clippy::disallowed_methods, reason = "programs are where this machine has them")]
-fn search_path() -> OsString {
+pub(crate) fn search_path() -> OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     path.push(":/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
     path

@@ -110,12 +110,7 @@ impl BodyCall {
     /// told.
     pub(crate) fn judge_body(mut self, head: &request::Parts, body: &[u8]) -> Result<()> {
         if !body.is_empty() {
-            let media = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            let is_form = media.is_some_and(|media| {
-                let media = media.split(';').next().unwrap_or_default().trim();
-                media.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-            });
-            if !is_form || head.headers.contains_key(CONTENT_ENCODING) {
+            if !is_form(head) || head.headers.contains_key(CONTENT_ENCODING) {
                 return Err(self.unreadable());
             }
             let text = std::str::from_utf8(body).map_err(|_| self.unreadable())?;
@@ -171,17 +166,39 @@ fn in_head(head: &request::Parts) -> Result<Vec<String>> {
         named.push(operation.to_owned());
     }
     let path = String::from_utf8(decoded(head.uri.path())).map_err(|_| unreadable())?;
-    if let Some((_, operation)) = path.rsplit_once("/operation/") {
-        named.push(operation.trim_end_matches('/').to_owned());
+    // All that follows: which of these segments is the operation may depend on how many slashes,
+    // dots and parameters a server leaves out.
+    let mut segments = path.split('/').map(|segment| segment.split(';').next().unwrap_or(segment));
+    if segments.any(|segment| segment.eq_ignore_ascii_case("operation")) {
+        named.extend(segments.filter(|segment| !segment.is_empty()).map(str::to_owned));
     }
     Ok(named)
 }
 
-/// Returns the values of `Action` in a form, in whatever coding; `None` when one is not text.
+/// Whether a body is a form that everybody reads alike: one whose characters have another code than
+/// ASCII holds other fields for who minds it.
+fn is_form(head: &request::Parts) -> bool {
+    let mut media = head.headers.get_all(CONTENT_TYPE).iter();
+    let (Some(Ok(media)), None) = (media.next().map(|value| value.to_str()), media.next()) else {
+        return false;
+    };
+    let mut parts = media.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        && parts.all(|parameter| {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            !name.trim().eq_ignore_ascii_case("charset")
+                || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        })
+}
+
+/// Returns the values of `Action` in a form, in whatever coding, also where only who splits at `;`
+/// too finds one; `None` when one is not text.
 fn actions(form: &str) -> Option<Vec<String>> {
     let plain = |text: &str| String::from_utf8(decoded(&text.replace('+', " "))).ok();
+    let behind = form.split('&').flat_map(|pair| pair.split(';').skip(1)).flat_map(pairs);
     let mut found = Vec::new();
-    for (name, value) in pairs(form) {
+    for (name, value) in pairs(form).chain(behind) {
         if plain(name)?.trim().eq_ignore_ascii_case("action") {
             found.push(plain(value)?.trim().to_owned());
         }
@@ -261,6 +278,57 @@ mod tests {
         // A header that a service does not read must not stand in for the body that it does.
         let decoy = post("https://iam.amazonaws.com/", &[FORM, ("x-amz-target", "X.ListRoles")]);
         assert!(!passes(&calls, "iam", &decoy, "Action=CreateAccessKey"));
+    }
+
+    #[test]
+    fn no_form_names_another_operation_to_who_reads_it_otherwise() {
+        let calls = Calls::default();
+        let url = "https://sts.us-east-1.amazonaws.com/";
+        let body = "Action=GetCallerIdentity&Version=2011-06-15";
+        let wide = "%00A%00c%00t%00i%00o%00n=%00A%00s%00s%00u%00m%00e%00R%00o%00l%00e";
+        for (media, fine) in [
+            ("application/x-www-form-urlencoded", true),
+            ("application/x-www-form-urlencoded; charset=utf-8", true),
+            ("application/x-www-form-urlencoded;charset=\"UTF-8\"", true),
+            ("application/x-www-form-urlencoded; charset=utf-16be", false),
+            ("application/x-www-form-urlencoded; charset=ibm037", false),
+            ("application/x-www-form-urlencoded; charset=utf-8; charset=utf-16", false),
+        ] {
+            let head = post(url, &[("content-type", media)]);
+            assert_eq!(passes(&calls, "sts", &head, body), fine, "{media}");
+            assert!(!passes(&calls, "sts", &head, &format!("{wide}&Version=1")), "{media}");
+        }
+        let twice = post(url, &[FORM, ("content-type", "text/plain")]);
+        assert!(!passes(&calls, "sts", &twice, body));
+        let head = post(url, &[FORM]);
+        for body in [
+            "Action=GetCallerIdentity&x=1;Action=AssumeRole",
+            "Action=GetCallerIdentity;x=1;%41ction=AssumeRole",
+            "x=1;action=AssumeRole&Action=GetCallerIdentity",
+        ] {
+            assert!(!passes(&calls, "sts", &head, body), "{body}");
+        }
+        let query = post(&format!("{url}?x=1;Action=AssumeRole"), &[FORM]);
+        assert!(!passes(&calls, "sts", &query, body));
+    }
+
+    #[test]
+    fn no_path_hides_its_operation_behind_others() {
+        let calls = Calls::default();
+        let at = "https://api.ecr.us-east-1.amazonaws.com/service/Ecr";
+        for path in [
+            "operation/GetAuthorizationToken/",
+            "operation//GetAuthorizationToken",
+            "operation/./GetAuthorizationToken",
+            "operation/x/../GetAuthorizationToken",
+            "Operation/GetAuthorizationToken",
+            "operation%2FGetAuthorizationToken",
+            "operation/GetAuthorizationToken;x=1",
+        ] {
+            assert!(!passes(&calls, "ecr", &post(&format!("{at}/{path}"), &[]), ""), "{path}");
+        }
+        let fine = post(&format!("{at}/operation/DescribeRepositories"), &[]);
+        assert!(passes(&calls, "ecr", &fine, ""));
     }
 
     #[test]

@@ -9,10 +9,12 @@ use time::OffsetDateTime;
 
 use super::generation::{Generation, HostRules};
 use super::group::{self, Surroundings};
+use super::media::MethodField;
 use super::not_used::NotUsed;
 use super::plan::{Plan, Verdict};
 use super::table::{Bucket, Filling, Issuing, Signing, Stated, Substituting, first};
 use super::{body, hygiene, issuing, sign, substitute};
+use crate::path::NearPath;
 use crate::{Reason, Refusal};
 
 /// Where a request goes, as it was verified: the authority of the tunnel, which the certificate of
@@ -22,13 +24,14 @@ pub struct Place<'a> {
     host: &'a HostRules,
     path: &'a str,
     other_readings: &'a [&'a str],
+    method_is_open: bool,
 }
 
 impl<'a> Place<'a> {
     /// Names a canonical path, without the query, at a host that the generation was asked about.
     #[must_use]
     pub fn new(host: &'a HostRules, path: &'a str) -> Self {
-        Self { host, path, other_readings: &[] }
+        Self { host, path, other_readings: &[], method_is_open: false }
     }
 
     /// Adds other readings of the path: those that some server takes the same bytes for (law L8).
@@ -38,16 +41,86 @@ impl<'a> Place<'a> {
         self
     }
 
+    /// Leaves the method open: some server takes it from the query of the request (law L8).
+    #[must_use]
+    pub fn or_by_another_method(mut self) -> Self {
+        self.method_is_open = true;
+        self
+    }
+
     /// Whether a target covers a request here.
     ///
     /// # Errors
     ///
-    /// [`Reason::PathAmbiguous`] when that depends on how the path is read.
+    /// [`Reason::PathAmbiguous`] when that depends on how the path is read, and
+    /// [`Reason::MethodAmbiguous`] when it depends on the method and that is open.
     pub(super) fn is_in(&self, target: &Target, method: &Method) -> Result<bool, Reason> {
-        let (host, port) = (&*self.host.host, self.host.port);
-        let fits = |path: &str| target.matches(host, port, method, path);
-        let fit = fits(self.path);
-        if self.other_readings.iter().any(|path| fits(path) != fit) {
+        let is_named = |name: &String| name == method.as_str();
+        self.fits(target, is_named, self.readings(), |path| target.path_pattern().matches(path))
+    }
+
+    /// Whether a request here is one to an issuing endpoint, which is read more widely than a rule
+    /// that fills something in: what slips past it is lost. Methods and the letters of the path
+    /// count in either case, and the path with a slash or the name of a format at its end. Where
+    /// the host is a wildcard, there may be objects by such names.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`is_in`](Self::is_in).
+    fn is_near(
+        &self,
+        issuing: &Issuing,
+        method: &Method,
+        readings: &[NearPath],
+    ) -> Result<bool, Reason> {
+        let (target, near) = (issuing.endpoint.target(), &issuing.near);
+        let is_named = |name: &String| name.eq_ignore_ascii_case(method.as_str());
+        let exact = target.host_pattern().is_wildcard();
+        self.fits(target, is_named, readings.iter(), |path| match exact {
+            true => path.is_of(near),
+            false => path.is_of_in_some_format(near),
+        })
+    }
+
+    /// Whether a request here would be one to an issuing endpoint if it had another method.
+    fn is_near_by_another_method(
+        &self,
+        issuing: &Issuing,
+        method: &Method,
+        readings: &[NearPath],
+    ) -> bool {
+        let target = issuing.endpoint.target();
+        let is_named = |name: &String| name.eq_ignore_ascii_case(method.as_str());
+        target.method_names().is_some_and(|names| !names.iter().any(is_named)) && {
+            let open = Self { method_is_open: true, ..*self };
+            open.is_near(issuing, method, readings).is_err()
+        }
+    }
+
+    fn readings(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        std::iter::once(self.path).chain(self.other_readings.iter().copied())
+    }
+
+    fn fits<R>(
+        &self,
+        target: &Target,
+        is_named: impl Fn(&String) -> bool,
+        mut readings: impl Iterator<Item = R>,
+        is_there: impl Fn(R) -> bool,
+    ) -> Result<bool, Reason> {
+        if !target.host_pattern().matches(&self.host.host, self.host.port) {
+            return Ok(false);
+        }
+        match target.method_names() {
+            Some(_) if self.method_is_open => match readings.any(is_there) {
+                true => return Err(Reason::MethodAmbiguous),
+                false => return Ok(false),
+            },
+            Some(names) if !names.iter().any(is_named) => return Ok(false),
+            _ => {}
+        }
+        let fit = readings.next().is_some_and(&is_there);
+        if readings.any(|reading| is_there(reading) != fit) {
             return Err(Reason::PathAmbiguous);
         }
         Ok(fit)
@@ -68,14 +141,22 @@ pub(super) struct Matched<'a> {
     pub(super) substitutions: Few<&'a Arc<Substituting>>,
     pub(super) signers: Few<&'a Arc<Signing>>,
     pub(super) issuing: Few<&'a Arc<Issuing>>,
+    /// Issuing endpoints that the request would go to if it had another method.
+    by_method: Few<&'a Arc<Issuing>>,
     answers: Few<&'a Arc<Stated<LocalAnswer>>>,
     transforms: Few<&'a (usize, TransformRule)>,
 }
 
 impl<'a> Matched<'a> {
-    fn new(method: &Method, place: &Place<'a>) -> Result<Self, Refusal> {
+    fn new(request: &request::Parts, place: &Place<'a>) -> Result<Self, Refusal> {
+        let method = &request.method;
         let buckets = &*place.host.buckets;
         let mut matched = Self { buckets, path: place.path, ..Self::default() };
+        let issues = buckets.iter().any(|bucket| !bucket.issuing.is_empty());
+        let near: Vec<NearPath> = match issues {
+            true => place.readings().map(NearPath::new).collect(),
+            false => Vec::new(),
+        };
         for bucket in buckets {
             keep(&mut matched.credentials, &bucket.credentials, |rule| {
                 place.is_in(rule.rule.target(), method)
@@ -86,9 +167,12 @@ impl<'a> Matched<'a> {
             keep(&mut matched.signers, &bucket.signers, |rule| {
                 place.is_in(rule.rule.target(), method)
             })?;
-            keep(&mut matched.issuing, &bucket.issuing, |rule| {
-                place.is_in(rule.endpoint.target(), method)
-            })?;
+            keep(&mut matched.issuing, &bucket.issuing, |rule| place.is_near(rule, method, &near))?;
+            if issues && MethodField::of(method, &request.headers).is_some() {
+                keep(&mut matched.by_method, &bucket.issuing, |rule| {
+                    Ok(place.is_near_by_another_method(rule, method, &near))
+                })?;
+            }
             keep(&mut matched.answers, &bucket.answers, |rule| {
                 place.is_in(rule.rule.target(), method)
             })?;
@@ -168,7 +252,7 @@ impl Generation {
             &own
         };
         let place = Place { host, ..*place };
-        let matched = Matched::new(&request.method, &place)?;
+        let matched = Matched::new(request, &place)?;
         let mut plan = Plan::default();
         plan.answer.begin(request, matched.transforms.iter().map(|(_, rule)| rule));
         hygiene::strip_hop_by_hop(&mut request.headers);
@@ -182,6 +266,7 @@ impl Generation {
         }
         let mut held = body::HeldBody::default();
         issuing::head(request, &matched.issuing, &mut held, &mut plan.answer)?;
+        issuing::form(request, &matched.by_method, &mut held)?;
         if place.host.is_address {
             plan.not_used = Some(NotUsed::Address);
         } else {

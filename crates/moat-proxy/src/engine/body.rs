@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::answer::AnswerPlan;
 use super::carried::Known;
-use super::issuing::Operations;
+use super::issuing::{self, Operations};
 use super::json::{Document, Field, Unreadable};
 use super::media::{self, Media, is_compressed};
 use super::pairs::{edited, pairs};
@@ -18,7 +18,8 @@ use super::plan::{BodyPlan, How, Used};
 use super::secret_text;
 use super::sign::{mark_sensitive, not_signed};
 use super::substitute::rule_for;
-use super::table::{Signing, Substituting};
+use super::table::{Issuing, Signing, Substituting};
+use crate::path::overrides_method;
 use crate::{Reason, Refusal};
 
 type Edits = Vec<(Range<usize>, Zeroizing<String>)>;
@@ -30,6 +31,8 @@ pub(super) struct HeldBody {
     limit: Option<usize>,
     operations: Option<Operations>,
     positions: Option<Positions>,
+    /// The endpoint that a method in this body would lead to.
+    no_method: Option<Arc<Issuing>>,
     finish: Option<(WholeBodySigner, Arc<Signing>)>,
     stream: Option<(Box<dyn BodySigner>, Arc<Signing>)>,
 }
@@ -50,6 +53,12 @@ impl HeldBody {
     pub(super) fn read_operations(&mut self, operations: Operations, limit: usize) {
         self.bound(limit);
         self.operations = Some(operations);
+    }
+
+    /// Has a body refused that is a form with a field for the method.
+    pub(super) fn read_method(&mut self, issuing: &Arc<Issuing>, limit: usize) {
+        self.bound(limit);
+        self.no_method = Some(issuing.clone());
     }
 
     /// Has a signature completed.
@@ -141,6 +150,9 @@ impl HeldBody {
     ) -> Result<Bytes, Refusal> {
         if body.len() > self.limit() {
             return Err(Reason::BodyTooLong.into());
+        }
+        if let Some(issuing) = self.no_method.as_ref().filter(|_| overrides_method(&body)) {
+            return Err(issuing::by_another_method(issuing));
         }
         if let Some(operations) = &self.operations {
             operations.judge_body(&body, answer)?;

@@ -138,6 +138,14 @@ impl Generation {
         self.find(host, port, |bucket| bucket.has_path_rules().then_some(())).is_some()
     }
 
+    /// Whether another generation's rules send nothing but what these send as well.
+    pub(crate) fn has_stated_secrets_of(&self, other: &Self) -> bool {
+        let own = self.rules.secrets();
+        let is_here =
+            |sendable: &Sendable| own.iter().any(|it| it.secret.same_as(&sendable.secret));
+        other.rules.secrets().iter().all(is_here)
+    }
+
     /// Iterates over the hosts to which a secret may be sent.
     pub fn secret_hosts(&self) -> impl Iterator<Item = &HostPattern> {
         self.rules.secret_hosts().chain(self.held.secret_hosts())

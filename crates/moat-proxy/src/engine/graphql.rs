@@ -177,33 +177,55 @@ fn tokens(document: &str) -> Result<Vec<Token<'_>>, Unreadable> {
 }
 
 /// The length of the comment with which a text begins. Editions before 2016 ended a line at
-/// Unicode's separators too: a comment that has one can be read in two ways.
+/// Unicode's separators too, and graphql-ruby (2.x, `IGNORE_REGEXP`) ends one at a line feed alone:
+/// a comment that has one of the others can be read in two ways.
 fn comment_len(text: &str) -> Result<usize, Unreadable> {
-    let len = text.find(['\n', '\r']).unwrap_or(text.len());
-    if text[..len].contains(['\u{85}', '\u{2028}', '\u{2029}']) { Err(Unreadable) } else { Ok(len) }
+    let len = text.find('\n').unwrap_or(text.len());
+    let line = text[..len].strip_suffix('\r').unwrap_or(&text[..len]);
+    if line.contains(['\r', '\u{85}', '\u{2028}', '\u{2029}']) { Err(Unreadable) } else { Ok(len) }
 }
 
 /// The length of the string or block string with which a text begins.
 fn string_len(text: &str) -> Result<usize, Unreadable> {
-    let (quote, escape): (&str, &str) =
-        if text.starts_with("\"\"\"") { ("\"\"\"", "\\\"\"\"") } else { ("\"", "\\") };
-    let is_block = quote.len() == 3;
-    if !is_block && text.starts_with("\"\"") {
-        return Ok(2);
+    match text.strip_prefix("\"\"\"") {
+        Some(rest) => block_len(rest).map(|len| 3 + len),
+        None => quoted_len(&text[1..]).map(|len| 1 + len),
     }
-    let mut at = quote.len();
+}
+
+/// The length of the rest of a string.
+fn quoted_len(text: &str) -> Result<usize, Unreadable> {
+    let mut rest = text.bytes().enumerate();
+    while let Some((at, byte)) = rest.next() {
+        match byte {
+            b'"' => return Ok(at + 1),
+            b'\n' | b'\r' => return Err(Unreadable),
+            // What else is escaped ends the string for some, and not for others.
+            b'\\' => match rest.next() {
+                Some((_, next)) if b"\"\\/bfnrtu".contains(&next) => {}
+                _ => return Err(Unreadable),
+            },
+            _ => {}
+        }
+    }
+    Err(Unreadable)
+}
+
+/// The length of the rest of a block string.
+///
+/// Servers agree on `"""` and `\"""`, unless there is one more quote behind, or one more backslash
+/// before: graphql-ruby (2.x, `BLOCK_STRING_REGEXP`) takes the last three of many quotes for the
+/// end, also behind a backslash.
+fn block_len(text: &str) -> Result<usize, Unreadable> {
+    let mut from = 0;
     loop {
-        let rest = text.get(at..).ok_or(Unreadable)?;
-        let first = rest.bytes().next().ok_or(Unreadable)?;
-        if rest.starts_with(escape) {
-            // Any escape of a string is at least one more character; which one does not matter.
-            at += if is_block { escape.len() } else { 2 };
-        } else if rest.starts_with(quote) {
-            return Ok(at + quote.len());
-        } else if !is_block && (first == b'\n' || first == b'\r') {
-            return Err(Unreadable);
-        } else {
-            at += rest.chars().next().map_or(1, char::len_utf8);
+        let (before, rest) = text[from..].split_once("\"\"\"").ok_or(Unreadable)?;
+        from = text.len() - rest.len();
+        let escapes = before.bytes().rev().take_while(|byte| *byte == b'\\').count();
+        match (escapes, rest.starts_with('"')) {
+            (0, false) => return Ok(from),
+            (1, false) => {}
+            _ => return Err(Unreadable),
         }
     }
 }
@@ -225,7 +247,7 @@ mod tests {
             "mutation { ...F } fragment F on Mutation { createKey }",
             "mutation { ... on Mutation { createKey } }",
             "mutation { ...@include(if: true) { createKey } }",
-            "# query\rmutation { createKey }",
+            "# query\r\nmutation { createKey }",
             "mutation { # }\n createKey }",
             "mutation { x(a: \"}\\\" {\") createKey }",
             "mutation { x(a: \"\"\" \\\"\"\" } \"\"\") createKey }",
@@ -268,6 +290,7 @@ mod tests {
             "{ é }",
             "{ a \\ }",
             "{ # \u{2028} createKey\n }",
+            "# query\rmutation { createKey }",
             "{ a(b: \"\"\" \\\"\"\") }",
         ] {
             assert_eq!(fields(document), Err(Unreadable), "{document}");

@@ -5,19 +5,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Headers that claim another method, URL or origin than the one that policy judged (law L8).
-const OVERRIDES: [&str; 9] = [
-    "forwarded",
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-original-host",
-    "x-rewrite-url",
-    "x-host",
-    "x-real-ip",
-];
-const OVERRIDE_PREFIX: &str = "x-forwarded-";
+use crate::is_misleading_header;
 
 /// Headers of one hop (RFC 9110, section 7.6.1) that nothing else below handles.
 const ONE_HOP: [&str; 2] = ["keep-alive", "proxy"];
@@ -93,10 +81,8 @@ fn has_token(value: &HeaderValue, token: &str) -> bool {
 }
 
 /// Removes headers that claim another method, URL or origin than the request has.
-pub(super) fn strip_overrides(headers: &mut HeaderMap) {
-    remove_where(headers, |name| {
-        OVERRIDES.iter().any(|own| same_name(name, own)) || has_prefix(name, OVERRIDE_PREFIX)
-    });
+pub(crate) fn strip_overrides(headers: &mut HeaderMap) {
+    remove_headers(headers, is_misleading_header);
 }
 
 /// Removes trailers that are named like credentials: a server that merges trailers into headers
@@ -146,8 +132,11 @@ fn folded(byte: u8) -> u8 {
 }
 
 fn remove_where(headers: &mut HeaderMap, is_doomed: impl Fn(&str) -> bool) {
-    let doomed: Vec<HeaderName> =
-        headers.keys().filter(|name| is_doomed(name.as_str())).cloned().collect();
+    remove_headers(headers, |name| is_doomed(name.as_str()));
+}
+
+fn remove_headers(headers: &mut HeaderMap, is_doomed: impl Fn(&HeaderName) -> bool) {
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| is_doomed(name)).cloned().collect();
     for name in doomed {
         headers.remove(name);
     }

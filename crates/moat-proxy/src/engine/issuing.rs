@@ -9,10 +9,12 @@ use moat_provider_core::IssuingHandling;
 use super::answer::AnswerPlan;
 use super::body::HeldBody;
 use super::graphql::{self, Format, Unreadable};
-use super::media::{Media, is_compressed};
+use super::media::{Media, MethodField, is_compressed};
 use super::table::{Issuing, first};
 use crate::{Reason, Refusal};
 
+/// How long a form may be where a field of it could lead to an issuing endpoint.
+const FORM_LIMIT: usize = 1024 * 1024;
 /// How long the body of a GraphQL request may be where some operations are refused.
 const GRAPHQL_LIMIT: usize = 1024 * 1024;
 
@@ -59,6 +61,33 @@ pub(super) fn head(
         request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     Ok(())
+}
+
+/// Judges a request that would be one to an issuing endpoint if its body named the method.
+///
+/// # Errors
+///
+/// A refusal of what cannot be looked into.
+pub(super) fn form(
+    request: &request::Parts,
+    by_method: &[&Arc<Issuing>],
+    held: &mut HeldBody,
+) -> Result<(), Refusal> {
+    let Some(issuing) = first(by_method) else { return Ok(()) };
+    match MethodField::of(&request.method, &request.headers) {
+        None => {}
+        Some(MethodField::InForm) if is_compressed(&request.headers) => {
+            return Err(Refusal::new(Reason::CompressedBody).rule(&issuing.label));
+        }
+        Some(MethodField::InForm) => held.read_method(issuing, FORM_LIMIT),
+        Some(MethodField::InParts) => return Err(by_another_method(issuing)),
+    }
+    Ok(())
+}
+
+/// The refusal of a request that may be one to an issuing endpoint by a method in its body.
+pub(super) fn by_another_method(issuing: &Issuing) -> Refusal {
+    Refusal::new(Reason::MethodAmbiguous).rule(&issuing.label).about(issuing.endpoint.issues())
 }
 
 /// GraphQL requests where some operations issue something.

@@ -1,7 +1,7 @@
 //! What a body is, as far as its head says.
 
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::{HeaderMap, Method};
 
 /// The media types that can be looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,37 @@ impl Media {
             "application/graphql" => Self::Graphql,
             other if other.ends_with("+json") => Self::Json,
             _ => Self::Other,
+        }
+    }
+}
+
+/// How a request may name another method than its own in its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MethodField {
+    /// In a field of a form, which Rack takes a body without a media type for, too.
+    InForm,
+    /// In a part of one that cannot be looked into.
+    InParts,
+}
+
+impl MethodField {
+    /// Reads the head of a request. Frameworks look there in `POST` alone.
+    pub(super) fn of(method: &Method, headers: &HeaderMap) -> Option<Self> {
+        if !method.as_str().eq_ignore_ascii_case("POST") {
+            return None;
+        }
+        let mut values = headers.get_all(CONTENT_TYPE).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Some(Self::InForm),
+            (Some(value), None) => {
+                let essence = value.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
+                match essence.as_str() {
+                    "" | "application/x-www-form-urlencoded" => Some(Self::InForm),
+                    _ if essence.starts_with("multipart/") => Some(Self::InParts),
+                    _ => None,
+                }
+            }
+            _ => Some(Self::InParts),
         }
     }
 }

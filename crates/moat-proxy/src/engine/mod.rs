@@ -47,6 +47,7 @@ pub use self::apply::Place;
 pub use self::attempt::Attempt;
 pub use self::generation::{Generation, HostRules};
 pub use self::hold::{FieldToHold, HeldSecret};
+pub(crate) use self::hygiene::strip_overrides;
 pub use self::not_used::NotUsed;
 pub use self::plan::{BodyNeed, How, Plan, Used, Verdict};
 pub(crate) use self::sign::why_not_signed;

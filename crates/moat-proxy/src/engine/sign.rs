@@ -74,6 +74,11 @@ pub(super) fn not_signed(signing: &Signing, head: &request::Parts, error: &Error
         Some(hint) => refusal.about(error.message()).fix(hint),
         None => refusal.about(error.message()),
     };
+    in_form(signing, head, refusal)
+}
+
+/// Writes a refusal in the form of the vendor's errors, if the signer knows it.
+fn in_form(signing: &Signing, head: &request::Parts, refusal: Refusal) -> Refusal {
     let message = match refusal.remedy() {
         Some(remedy) => format!("{refusal}; {remedy}"),
         None => refusal.to_string(),
@@ -130,11 +135,18 @@ fn check_unsigned(
             .chain(std::iter::once(query))
             .flat_map(|text| text.split(is_separator));
         if words.any(|word| generation.known().is_foreign(word)) {
-            return Err(Refusal::new(Reason::StalePlaceholder).rule(&signing.label.text));
+            let refusal = Refusal::new(Reason::StalePlaceholder).rule(&signing.label.text);
+            return Err(in_form(signing, request, refusal));
         }
     }
     match own_signature(request, matched) {
-        Some(_) if generation.mode() == Mode::Strict => Err(Reason::ClientCredential.into()),
+        Some(_) if generation.mode() == Mode::Strict => {
+            let refusal = Refusal::new(Reason::ClientCredential);
+            Err(match matched.signers.first() {
+                Some(signing) => in_form(signing, request, refusal),
+                None => refusal,
+            })
+        }
         _ => Ok(()),
     }
 }

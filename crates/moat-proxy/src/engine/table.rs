@@ -13,6 +13,7 @@ use moat_provider_core::{
 use super::index::HostIndex;
 use super::plan::RuleLabel;
 use super::secret_text;
+use crate::path::NearPattern;
 
 /// The rules of one generation, or those for the secrets that it holds.
 #[derive(Default)]
@@ -93,6 +94,7 @@ pub(super) struct Signing {
 /// An issuing endpoint of a grant.
 pub(super) struct Issuing {
     pub(super) endpoint: IssuingEndpoint,
+    pub(super) near: NearPattern,
     pub(super) grant: CredentialKey,
     pub(super) label: Arc<str>,
     order: usize,
@@ -163,6 +165,7 @@ impl Table {
             let bucket = Arc::make_mut(self.index.entry(endpoint.target().host_pattern()));
             bucket.only_reach = OnlyReach(false);
             bucket.issuing.push(Arc::new(Issuing {
+                near: NearPattern::new(endpoint.target().path_pattern()),
                 endpoint: endpoint.clone(),
                 grant: grant.clone(),
                 label: format!("{grant} {}", endpoint.target()).into(),

@@ -1,17 +1,26 @@
 //! The path of a request, in every way in which a server may read it (law L8).
 
+mod near;
 mod readings;
 
 use http::Method;
 use moat_provider_core::{PathPattern, Target};
 
+pub(crate) use self::near::{NearPath, NearPattern};
 use self::readings::{Readings, closure, percent, remove_dot_segments, rewrite};
 use crate::{Authority, Reason, Refusal};
 
 /// Keys of a query by which frameworks and vendors let a client change the method: Rack and
-/// Laravel, Salesforce, Firebase.
-const METHOD_KEYS: [&str; 4] =
-    ["_method", "_httpmethod", "x-http-method-override", "x-method-override"];
+/// Laravel, Salesforce, Firebase, all of Google's ("System parameters" in its docs of Cloud APIs,
+/// which has one for other headers too).
+const METHOD_KEYS: [&str; 6] = [
+    "_method",
+    "_httpmethod",
+    "$httpmethod",
+    "$httpheaders",
+    "x-http-method-override",
+    "x-method-override",
+];
 
 /// The path of one request. The bytes that go to the server stay those that the client sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -308,10 +317,13 @@ fn show(path: &[u8]) -> String {
     shown
 }
 
-fn overrides_method(query: &[u8]) -> bool {
+/// Whether a query, or a form, has a key by which some servers let a client change the method.
+pub(crate) fn overrides_method(query: &[u8]) -> bool {
     query.split(|byte| b"&;".contains(byte)).any(|pair| {
         let key = pair.split(|byte| *byte == b'=').next().unwrap_or(pair);
         let key = rewrite(key, |rest| percent(rest).map(|byte| (byte, 3)));
+        // As PHP does, which makes variables of the keys.
+        let key = rewrite(&key, |rest| b". [+".contains(&rest[0]).then_some((b'_', 1)));
         METHOD_KEYS.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(&key))
     })
 }

@@ -38,6 +38,7 @@ pub(crate) async fn handle(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Abort> {
     let exchange = begin(lane, &request);
+    let method = request.method().clone();
     let response = match route(lane, request, &exchange).await {
         Ok(response) => response,
         Err(Failure::Refused(refusal)) => {
@@ -45,7 +46,7 @@ pub(crate) async fn handle(
             if let Some(rule) = refusal.decided_by() {
                 exchange.rule(Some(rule.into()));
             }
-            answer(refusal.response())
+            own(&method, refusal.response())
         }
         Err(Failure::Aborted(abort)) => {
             exchange.reason(abort.reason());
@@ -54,6 +55,16 @@ pub(crate) async fn handle(
     };
     exchange.answered(response.status());
     Ok(response)
+}
+
+/// Sends an answer of our own: without its body to `HEAD` (RFC 9110, section 9.3.2), which hyper sees
+/// to in HTTP/1.1 only.
+fn own(method: &Method, mut response: Response<Bytes>) -> Response<Body> {
+    if method == Method::HEAD {
+        let body = std::mem::take(response.body_mut());
+        set_length(response.headers_mut(), &body);
+    }
+    answer(response)
 }
 
 /// Why there is no answer of the host's.
@@ -122,7 +133,7 @@ async fn route(
         let refusal =
             Refusal::new(Reason::BadRequest).about("the transfer coding is not exactly chunked");
         exchange.reason(refusal.reason().as_str());
-        let mut response = answer(refusal.response());
+        let mut response = own(request.method(), refusal.response());
         // Nobody knows where the next request would begin.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         return Ok(response);
@@ -141,7 +152,7 @@ async fn route(
     let verdict = verdict::of(lane, &mut head, &place).await?;
     note(exchange, verdict.note);
     match verdict.action {
-        Action::Answer(response) => Ok(answer(response)),
+        Action::Answer(response) => Ok(own(&head.method, response)),
         Action::Defer(_) => {
             Err(Refusal::new(Reason::Internal).about("a request was deferred without end").into())
         }
@@ -186,7 +197,10 @@ async fn serve_here(
     respond: Respond,
 ) -> Result<Response<Body>, Failure> {
     match collect(body, limit).await {
-        Ok(Collected::Whole(bytes)) => Ok(answer(respond(Request::from_parts(head, bytes)).await)),
+        Ok(Collected::Whole(bytes)) => {
+            let method = head.method.clone();
+            Ok(own(&method, respond(Request::from_parts(head, bytes)).await))
+        }
         Ok(Collected::TooLong(..)) => Err(too_large(limit).into()),
         Err(error) => Err(Failure::Aborted(Abort::because(Reason::ClientAborted, error))),
     }

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use moat_provider_core::{Error, PathPattern, Relation, Result, Target};
 
 use crate::address::{AddressClass, HOST_GATEWAY, stand_ins};
+use crate::path::{NearPath, NearPattern};
 use crate::{Authority, Host, Match, RequestPath};
 
 /// The methods that the person may name (the IANA registry's, without TRACE and CONNECT, which are
@@ -208,7 +209,7 @@ impl Allowance {
 pub struct Denial {
     target: Target,
     on_one_port: Target,
-    folded: PathPattern,
+    near: NearPattern,
     every_port: bool,
     /// The person's own words.
     text: Option<Box<str>>,
@@ -218,15 +219,9 @@ impl Denial {
     /// Denies a target on its own port.
     #[must_use]
     pub fn new(target: Target) -> Self {
-        let path = target.path_pattern().to_string().to_ascii_lowercase();
-        let folded = match path.strip_suffix("/**") {
-            Some("") => Ok(PathPattern::any()),
-            Some(prefix) => PathPattern::under(prefix),
-            None => PathPattern::exact(&path),
-        };
         Self {
             on_one_port: on_one_port(&target),
-            folded: folded.unwrap_or_else(|_| target.path_pattern().clone()),
+            near: NearPattern::new(target.path_pattern()),
             target,
             every_port: false,
             text: None,
@@ -268,7 +263,8 @@ impl Denial {
             return Match::No;
         }
         let named = |name: &String| name.eq_ignore_ascii_case(method.as_str());
-        let fits = path.agree(&self.folded, |reading| is_near(&self.folded, reading));
+        let fits =
+            path.agree(self.near.pattern(), |reading| NearPath::new(reading).is_of(&self.near));
         match self.target.method_names() {
             None => fits,
             Some(names) if names.iter().any(named) => fits,
@@ -292,11 +288,4 @@ fn show_address(address: IpAddr) -> String {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     }
-}
-
-/// Whether a pattern in lower case matches, but for case and a slash at the end.
-fn is_near(pattern: &PathPattern, reading: &str) -> bool {
-    let lower = reading.to_ascii_lowercase();
-    let bare = lower.trim_end_matches('/');
-    pattern.matches(&lower) || pattern.matches(bare) || pattern.matches(&format!("{bare}/"))
 }

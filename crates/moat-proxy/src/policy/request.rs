@@ -5,8 +5,9 @@ use http::{HeaderName, Method};
 use super::entry::Entry;
 use crate::{Authority, Host, RequestPath};
 
-/// Headers in which servers and gateways read another method, path or host than the request has.
-const MISLEADING: [&str; 10] = [
+/// Headers in which servers and gateways read another method, path, host or origin than the request
+/// has.
+const MISLEADING: [&str; 11] = [
     "forwarded",
     "x-host",
     "x-http-host-override",
@@ -16,14 +17,21 @@ const MISLEADING: [&str; 10] = [
     "x-original-host",
     "x-original-url",
     "x-original-uri",
+    "x-real-ip",
     "x-rewrite-url",
 ];
 
-/// Whether a header may make a server see another method, path or host than the policy saw: it is
-/// removed on hosts that have rules (law L8). Servers after CGI take `_` for `-`.
+/// Whether a header may make a server see another method, path, host or origin than the policy saw:
+/// it is removed on hosts that have rules, or that the policy judges request by request (law L8).
+/// Servers after CGI take `_` for `-`.
 #[must_use]
 pub fn is_misleading_header(name: &HeaderName) -> bool {
-    let name = name.as_str().replace('_', "-");
+    let name = name.as_str();
+    // Of most names the first letter tells.
+    if !name.starts_with(['f', 'x']) {
+        return false;
+    }
+    let name = name.replace('_', "-");
     name.starts_with("x-forwarded-") || MISLEADING.contains(&name.as_str())
 }
 

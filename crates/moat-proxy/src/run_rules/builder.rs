@@ -90,7 +90,8 @@ impl RunRulesBuilder {
     }
 
     /// Follows the rules of an earlier generation of the same run: keeps the secrets that answers
-    /// issued under those, also while they are still in use.
+    /// issued under those, also while they are still in use, and looks for the secrets of the last
+    /// of them in answers, for a vendor may show what it was sent before.
     #[must_use]
     pub fn succeeding(mut self, previous: &RunRules) -> Self {
         self.previous = Some(Arc::clone(&previous.0));
@@ -104,13 +105,18 @@ impl RunRulesBuilder {
     /// [`Reason::UnfitSecret`](crate::Reason::UnfitSecret) when a secret that an answer issued does
     /// not fit any more.
     pub fn build(self) -> Result<RunRules, Refusal> {
+        let snapshot = Snapshot::new(self.generation);
+        let snapshot = match &self.previous {
+            Some(previous) => snapshot.following(&previous.current.load()),
+            None => snapshot,
+        };
         let number = self.previous.as_ref().map_or(1, |previous| previous.number + 1);
         let state = Arc::new(State {
             run: self.run,
             policy: self.policy,
             addresses: self.addresses,
             clock: self.clock,
-            current: ArcSwap::from_pointee(Snapshot::new(self.generation)),
+            current: ArcSwap::from_pointee(snapshot),
             number,
             served: self.served,
             keeper: self.keeper,

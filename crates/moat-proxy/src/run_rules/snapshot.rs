@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use moat_provider_core::{CredentialKey, Target};
+use moat_provider_core::{CredentialKey, Secret, Target};
 use quick_cache::sync::Cache;
 
 use crate::engine::{Generation, HostRules};
@@ -13,11 +13,17 @@ use crate::{Authority, Reason, Refusal};
 /// How many hosts are remembered; the others are looked up anew when they are asked for.
 const HOSTS: usize = 256;
 
+/// How many earlier generations with other secrets are remembered. A token that was renewed is good
+/// for some minutes more, and a generation lasts longer.
+const FORMER: usize = 2;
+
 /// A generation, and what follows from it for each host.
 ///
 /// What is remembered of a host goes when the generation is replaced, so it cannot outlive it.
 pub(super) struct Snapshot {
     generation: Generation,
+    /// Earlier ones with other secrets, the latest last: their hosts may show those still.
+    former: Vec<Generation>,
     hosts: Cache<Authority, Arc<HostFacts>>,
 }
 
@@ -37,7 +43,17 @@ pub(super) struct HostFacts {
 
 impl Snapshot {
     pub(super) fn new(generation: Generation) -> Self {
-        Self { generation, hosts: Cache::new(HOSTS) }
+        Self { generation, former: Vec::new(), hosts: Cache::new(HOSTS) }
+    }
+
+    /// Follows another one, whose secrets are looked for in answers as well.
+    pub(super) fn following(mut self, previous: &Self) -> Self {
+        self.former.clone_from(&previous.former);
+        if !self.generation.has_stated_secrets_of(&previous.generation) {
+            self.former.push(previous.generation.clone());
+            self.former.drain(..self.former.len().saturating_sub(FORMER));
+        }
+        self
     }
 
     pub(super) fn generation(&self) -> &Generation {
@@ -62,9 +78,16 @@ impl Snapshot {
         let (host, port) = (authority.host().as_text(), authority.port());
         let mut builder = Scrubber::builder();
         let mut grants = BTreeSet::new();
-        for (name, secret, placeholders) in self.generation.scrub_set(&host, port) {
+        let mut known: Vec<&Secret> = Vec::new();
+        let former = self.former.iter().rev().flat_map(|former| former.scrub_set(&host, port));
+        let current = self.generation.scrub_set(&host, port);
+        grants.extend(current.iter().map(|(name, ..)| name.grant().clone()));
+        for (name, secret, placeholders) in current.into_iter().chain(former) {
+            if known.iter().any(|known| known.same_as(secret)) {
+                continue;
+            }
+            known.push(secret);
             let public = placeholders.iter().map(|own| public_prefix_len(own.as_str(), secret));
-            grants.insert(name.grant().clone());
             builder = builder.secret(name.clone(), secret, public.max().unwrap_or(0));
         }
         let scrubber = builder.build().map_err(|_| Reason::UnfitSecret)?;

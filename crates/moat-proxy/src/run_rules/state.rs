@@ -83,11 +83,14 @@ impl State {
     /// A request without TLS: no rule applies, and no grant opens the way.
     pub(super) fn plain(
         &self,
-        head: &request::Parts,
+        head: &mut request::Parts,
         authority: &Authority,
     ) -> Result<Verdict, Refusal> {
         let path = RequestPath::parse(target(head))?;
         self.policy.judge(authority, &head.method, &path, [])?;
+        if self.policy.depends_on_requests(authority, []) {
+            engine::strip_overrides(&mut head.headers);
+        }
         let note = Note { strays: self.strays(head), ..Note::default() };
         Ok(Verdict { action: Action::Forward(ForwardPlan::default()), note })
     }
@@ -148,12 +151,20 @@ impl State {
         let facts = snapshot.facts(authority)?;
         let method = if place.upgrade.is_some() { &Method::GET } else { &head.method };
         self.policy.judge(authority, method, &path, &facts.targets)?;
+        if !facts.covered {
+            // Such a host is intercepted because the policy looks at each request; where a rule
+            // acts, these go with the rest.
+            engine::strip_overrides(&mut head.headers);
+        }
         if let Some(defer) = self.prepare(&facts) {
             return Ok(Verdict { action: Action::Defer(defer), note: Note::default() });
         }
 
         let readings: Vec<&str> = path.readings().skip(1).collect();
-        let spot = Place::new(&facts.rules, path.canonical()).or_read_as(&readings);
+        let mut spot = Place::new(&facts.rules, path.canonical()).or_read_as(&readings);
+        if path.overrides_method() {
+            spot = spot.or_by_another_method();
+        }
         let plan = match snapshot.generation().apply(head, &spot, self.clock.now()) {
             engine::Verdict::Forward(plan) => *plan,
             engine::Verdict::Answer(local) => {
@@ -237,7 +248,7 @@ impl State {
         let mut failed = false;
         self.current.rcu(|snapshot| {
             match snapshot.generation().with_bindings(held.iter().cloned()) {
-                Ok(next) => Arc::new(Snapshot::new(next)),
+                Ok(next) => Arc::new(Snapshot::new(next).following(snapshot)),
                 Err(_) => {
                     failed = true;
                     Arc::clone(snapshot)

@@ -297,6 +297,19 @@ fn a_refusal_has_the_form_that_the_vendors_programs_read() {
     assert_eq!(response.headers()["content-type"], "text/x-vendor");
     let said = "the grant does not sign this request: not \\u{1b}here; sign --there";
     assert_eq!(response.body(), &format!("/bucket/key {said}"));
+    // So do those of keys that are not this run's.
+    let own = "AWS4 Credential=AKIAOWN/x".to_owned();
+    for (generation, key, status, reason) in [
+        (world.build(), authorization(&world.stale()), 401, "stale-placeholder"),
+        (world.strict(), own, 403, "client-credential"),
+    ] {
+        let mut head = request(LINE, &[("authorization", &key)]);
+        let Verdict::Refuse(refusal) = apply(&generation, &mut head) else { panic!() };
+        let response = refusal.response();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()["x-moat-blocked"], reason);
+        assert_eq!(response.headers()["content-type"], "text/x-vendor", "{refusal}");
+    }
 }
 
 #[test]

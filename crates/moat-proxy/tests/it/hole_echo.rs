@@ -1,19 +1,21 @@
 //! Tries to get a secret back from the host that it was sent to.
 
 use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header::AUTHORIZATION;
 use http_body_util::BodyExt;
 use moat_provider_testkit::Canary;
-use moat_proxy::Mode;
+use moat_proxy::{Mode, RunRules};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::engine_support::shape;
 use crate::grants::*;
 use crate::support::client::{Http, empty, head, rest};
-use crate::support::origin::script;
-use crate::support::{World, soon};
+use crate::support::origin::{Origin, script, text};
+use crate::support::{RealClock, Rules, World, soon};
 
 /// Serves a vendor that reads a head and then writes these bytes, piece by piece.
 async fn says(world: &World, pieces: Vec<Vec<u8>>) {
@@ -293,4 +295,54 @@ async fn a_websocket_does_not_show_the_secret() {
     let got = soon(rest(&mut stream)).await;
     assert!(got.starts_with("HTTP/1.1 101") && got.contains("it is ") && got.ends_with("bye"));
     found_nothing(&grant.canary, got.as_bytes(), b"");
+}
+
+#[tokio::test]
+async fn a_secret_that_was_sent_before_a_rotation_is_masked_too() {
+    let (mut grants, grant) = bearer();
+    let world = World::new(Rules::default()).await;
+    let rules = |grants: &Grants, previous: Option<&RunRules>| {
+        let policy = policy(Mode::Permissive).build();
+        let generation = grants.try_build(policy.mode()).unwrap();
+        let context = Arc::new(grants.context());
+        let builder = RunRules::builder(context, Arc::new(RealClock), policy, generation);
+        let builder = match previous {
+            Some(previous) => builder.succeeding(previous),
+            None => builder,
+        };
+        Arc::new(builder.build().unwrap())
+    };
+    // Keeps a list of the requests that it got, and shows it.
+    let list = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&list);
+    Origin::tls(&world.origins, &world.net, VENDOR, &["h2", "http/1.1"], move |request| {
+        let sent = request.headers()[AUTHORIZATION].to_str().unwrap().to_owned();
+        let mut list = kept.lock().unwrap();
+        list.push_str(&format!("{sent}\n"));
+        let answer = text(list.clone());
+        async move { answer }
+    })
+    .await;
+    let mut sent = vec![grant.canary];
+    let mut last = rules(&grants, None);
+    world.run.swap(last.clone());
+    for version in [Http::One, Http::Two, Http::One] {
+        send(&world, VENDOR, version, "GET /", &[]).await;
+        let renewed = Canary::of_shape(&shape());
+        sent.push(grants.grant_with("vendor", renewed).canary);
+        // Once for the secret, and once more for something else.
+        for _ in 0..2 {
+            last = rules(&grants, Some(&last));
+            world.run.swap(last.clone());
+            let answer = send(&world, VENDOR, version, "GET /", &[]).await;
+            for canary in &sent[sent.len() - 2..] {
+                assert!(list.lock().unwrap().contains(canary.text()));
+                assert_eq!(canary.find_in(answer.body()), None);
+            }
+        }
+    }
+    // Rules that follow nothing know of none.
+    world.run.swap(rules(&grants, None));
+    let answer = send(&world, VENDOR, Http::One, "GET /", &[]).await;
+    assert!(sent[0].find_in(answer.body()).is_some());
 }

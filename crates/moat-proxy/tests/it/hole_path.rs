@@ -169,7 +169,14 @@ async fn nothing_overrides_the_method_that_was_judged() {
             assert_eq!(vendor.last().all(header), [""; 0], "{header}");
         }
         let before = vendor.origin.requests();
-        for line in ["POST /x?_method=DELETE", "POST /x?a=1&_METHOD=delete", "DELETE /x"] {
+        for line in [
+            "POST /x?_method=DELETE",
+            "POST /x?a=1&_METHOD=delete",
+            "POST /x?.method=DELETE",
+            "POST /x?%5bmethod=DELETE",
+            "POST /x?%24httpMethod=DELETE",
+            "DELETE /x",
+        ] {
             let answer = send(&world, VENDOR, version, line, &[]).await;
             assert!(answer.status().is_client_error(), "{line}");
         }
@@ -199,4 +206,34 @@ async fn methods_are_what_they_are_written_as() {
         assert!(answer.status().is_client_error(), "{method}");
     }
     assert_eq!(vendor.origin.requests(), 0);
+}
+
+#[tokio::test]
+async fn nothing_overrides_a_method_or_path_where_a_policy_alone_looks() {
+    let (grants, _) = bearer();
+    let policy = policy(Mode::Permissive).deny("DELETE other.test").unwrap();
+    let world = world(&grants, policy.deny("part.test/admin/**").unwrap()).await;
+    let other = Vendor::tls(&world, "other.test", &["h2", "http/1.1"], |_| true).await;
+    let part = Vendor::plain(&world, "part.test", |_| true).await;
+    for header in [
+        "x-http-method-override",
+        "X_HTTP_Method_Override",
+        "x-http-method",
+        "x-original-url",
+        "x-original-uri",
+        "x-rewrite-url",
+        "x-http-host-override",
+        "x-forwarded-prefix",
+    ] {
+        for version in Http::BOTH {
+            let answer =
+                send(&world, "other.test", version, "POST /x", &[(header, "DELETE")]).await;
+            assert_eq!(answer.status(), 200, "{header}");
+            assert_eq!(other.last().all(header), [""; 0], "{header}");
+        }
+        let lines = format!("Host: part.test\r\n{header}: /admin/x\r\n");
+        let answer = world.direct("GET http://part.test/", &lines).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{header}: {answer}");
+        assert_eq!(part.last().all(header), [""; 0], "{header}");
+    }
 }

@@ -30,6 +30,7 @@ mod hole_ca;
 mod hole_echo;
 mod hole_frozen;
 mod hole_header;
+mod hole_issuing;
 mod hole_log;
 mod hole_other_host;
 mod hole_path;

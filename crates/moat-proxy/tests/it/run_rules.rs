@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::{Method, Response, StatusCode};
 use moat_provider_core::{
     Alphabet, Credential, CredentialKey, CredentialRule, HeaderTemplate, IssuingEndpoint,
@@ -173,6 +173,21 @@ async fn what_is_not_this_runs_is_refused_before_the_vendor_sees_it() {
         }
     }
     assert_eq!(origin.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_request_for_a_head_has_no_body() {
+    let (setup, token) = (Setup::new(), token());
+    let world = World::new(Rules::default()).await;
+    world.run.swap(setup.rules(&token.secret(), Mode::Strict));
+    for version in Http::BOTH {
+        let ask =
+            async |method| send(&world, VENDOR, version, method, "/me", Some("Bearer mine")).await;
+        let (get, head) = (ask("GET").await, ask("HEAD").await);
+        assert_eq!((get.status(), head.status()), (StatusCode::FORBIDDEN, StatusCode::FORBIDDEN));
+        assert!(!get.body().is_empty() && head.body().is_empty(), "{head:?}");
+        assert_eq!(head.headers()[CONTENT_LENGTH], get.body().len().to_string());
+    }
 }
 
 #[tokio::test]

@@ -22,8 +22,7 @@ use crate::support::{RealClock, Rules, TOKEN, World};
 pub(crate) const VENDOR: &str = "api.vendor.test";
 
 /// Every variable by which a program may be told what to trust, as a container has them.
-pub(crate) const TRUST: [&str; 13] = [
-    "AWS_CA_BUNDLE",
+pub(crate) const TRUST: [&str; 12] = [
     "BUNDLE_SSL_CA_CERT",
     "CARGO_HTTP_CAINFO",
     "CODEX_CA_CERTIFICATE",

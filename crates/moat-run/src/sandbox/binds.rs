@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use moat_provider_core::MountAccess;
+
+use crate::beneath::{Beneath, MountPoint};
 use crate::{Bind, Result, RunError, RunErrorKind};
 
 /// Directories that hold sockets, devices, or everything: neither they nor what holds them.
@@ -104,6 +107,46 @@ fn find_below(directory: &Path, depth: usize, left: &mut usize) -> io::Result<Op
         }
     }
     Ok(None)
+}
+
+/// Makes the places at which binds appear inside of other binds. In one that is only read they have
+/// to be there.
+///
+/// Bubblewrap makes them by itself, and follows links on the way, while the file system of the host
+/// is still there: a link that an earlier run left in a home that is kept, or a repository in the
+/// workspace, would have it make files and directories anywhere on the host.
+///
+/// # Errors
+///
+/// [`RunErrorKind::InvalidInput`] with the place, when a link or something else is in the way.
+pub(super) fn make_mount_points(binds: &[Bind]) -> Result<()> {
+    for (at, bind) in binds.iter().enumerate() {
+        let around = binds[..at].iter().filter(|outer| bind.target.is_below(&outer.target));
+        // Of two at the same place the later one is seen.
+        let Some(outer) = around.max_by_key(|outer| outer.target.as_str().len()) else { continue };
+        let relative = &bind.target.as_str()[outer.target.as_str().len()..];
+        let relative = relative.trim_start_matches('/');
+        let what = match bind.source.is_dir() {
+            true => MountPoint::Directory,
+            false => MountPoint::File,
+        };
+        let made = Beneath::open(&outer.source).and_then(|directory| match outer.access {
+            MountAccess::ReadOnly => directory.is_there(relative),
+            MountAccess::ReadWrite => directory.mount_point(relative, what),
+        });
+        made.map_err(|error| {
+            let place = outer.source.join(relative);
+            refused(format!(
+                "{} cannot appear at {}, because of what is at {}: {error}",
+                bind.source.display(),
+                bind.target,
+                place.display()
+            ))
+            .with_hint(format!("look for a link on the way: namei {}", place.display()))
+            .with_source(error)
+        })?;
+    }
+    Ok(())
 }
 
 fn refused(message: String) -> RunError {

@@ -158,6 +158,7 @@ impl Bubblewrap {
             return Err(error);
         }
         let binds = binds::checked(&spec.binds, self.home.as_deref())?;
+        binds::make_mount_points(&binds)?;
         let filters = seccomp::filters()?;
         let mut command = command(&program);
         let (standard, streams) = streams::prepare(spec.stdio).map_err(io_failed)?;
@@ -288,7 +289,7 @@ async fn start(sandbox: Bubblewrap, spec: ContainerSpec) -> Result<Running> {
     let ready = spawn_blocking(move || sandbox.prepare(&spec)).await.map_err(io::Error::other);
     let Ready { command, report, streams, publish } = ready.map_err(io_failed)??;
     let publish = match publish {
-        Some(socket) => Some(publish::serve(&socket, &ports).await?),
+        Some(socket) => Some(publish::serve(&socket, &ports).await?.0),
         None => None,
     };
     let heard = match stdio {

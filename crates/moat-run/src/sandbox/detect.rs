@@ -24,10 +24,15 @@ pub async fn detect(bubblewrap: Bubblewrap, engines: Vec<Engine>) -> Result<Arc<
         if missing.is_empty() {
             return Ok(candidate);
         }
-        lacks.extend(missing.into_iter().map(|missing| missing.to_string()));
+        lacks.extend(missing.iter().map(|missing| line(candidate.name(), missing)));
     }
     Err(RunError::new(RunErrorKind::SandboxMissing, "there is no sandbox on this machine")
         .with_hint(lacks.join("\n")))
+}
+
+/// Says what a sandbox lacks, which may be itself.
+fn line(name: &str, missing: &Missing) -> String {
+    if missing.what() == name { missing.to_string() } else { format!("{name} lacks {missing}") }
 }
 
 /// Tries whether bubblewrap may make namespaces; blocks.
@@ -68,6 +73,14 @@ fn namespace_fix(read: &dyn Fn(&str) -> Option<String>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_lacking_names_its_sandbox() {
+        let image = Missing::new("the image x", "docker pull x");
+        assert_eq!(line("docker", &image), "docker lacks the image x: docker pull x");
+        let all = Missing::new("docker", "install it");
+        assert_eq!(line("docker", &all), "docker: install it");
+    }
 
     #[test]
     fn the_fix_is_that_of_the_setting() {

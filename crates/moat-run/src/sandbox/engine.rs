@@ -1,11 +1,15 @@
 //! Container engines: Docker and Podman, by their command lines.
 
 mod arguments;
+mod daemon;
+mod elf;
+mod files;
+mod remote;
+mod visit;
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio as ProcessStdio};
 use std::sync::Arc;
@@ -15,13 +19,20 @@ use rustix::process::{Resource, getrlimit};
 use tokio::task::spawn_blocking;
 
 use self::arguments::Container;
-use super::running::{Heard, Remote};
+use self::daemon::Ids;
+use self::elf::is_static;
+use self::files::Files;
+use self::remote::Client;
+use super::running::Heard;
 use super::{Limits, Missing, Running, Sandbox, Signal, WayKind};
-use super::{binds, process, publish, streams};
+use super::{binds, process, publish, streams, terminal};
 use crate::{ContainerSpec, Result, RunError, RunErrorKind, Stdio, Way};
 
 /// Where programs of the system are.
 const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/bin"];
+
+/// What this process passes on to the command.
+const PASSED: [Signal; 4] = [Signal::Interrupt, Signal::Terminate, Signal::Hangup, Signal::Quit];
 
 /// The exit code of engines that did not get as far as the command.
 const REFUSED: i32 = 125;
@@ -54,7 +65,7 @@ impl EngineKind {
 }
 
 /// Starts containers of an image with Docker or Podman, without a network: the run's socket is the
-/// only way out.
+/// only way out. The image has to be there: none is pulled.
 ///
 /// The image brings all programs; the bridge is mounted into it, and so must be linked statically.
 /// The person's terminal is given to the engine's own client, which makes another one for the
@@ -142,6 +153,17 @@ impl Engine {
         }
     }
 
+    /// Returns what is missing when its program is nowhere.
+    fn absent(&self) -> Missing {
+        let fix = match self.kind {
+            EngineKind::Docker => {
+                "install the package docker.io, for example: apt-get install docker.io"
+            }
+            EngineKind::Podman => "install the package podman, for example: apt-get install podman",
+        };
+        Missing::new(self.kind.as_str(), fix)
+    }
+
     /// Returns the engine's program with its own options.
     fn command(&self, program: &Path) -> Command {
         #[expect(clippy::disallowed_methods, reason = "to start this program is what this is for")]
@@ -151,34 +173,56 @@ impl Engine {
         command
     }
 
+    /// Asks the engine something, and returns what it answers; blocks.
+    fn ask(&self, program: &Path, words: &[&str]) -> std::result::Result<String, Missing> {
+        let mut command = self.command(program);
+        let output = command.args(words).stdin(ProcessStdio::null()).output();
+        let said = match output {
+            Ok(output) if output.status.success() => {
+                return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+            }
+            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(daemon::missing(self.kind, &said))
+    }
+
+    /// Learns whose ids containers have; blocks.
+    fn ids(&self, program: &Path) -> Result<Ids> {
+        if self.kind == EngineKind::Podman {
+            return Ok(Ids::of_podman(rustix::process::getuid().as_raw()));
+        }
+        let options = self.ask(program, &["info", "--format", "{{json .SecurityOptions}}"]);
+        options.map(|options| Ids::of_docker(&options)).map_err(|missing| self.lacks_one(&missing))
+    }
+
+    fn lacks_one(&self, missing: &Missing) -> RunError {
+        let name = self.kind.as_str();
+        let message = format!("{name} does not work here: {} is missing", missing.what());
+        RunError::new(RunErrorKind::SandboxMissing, message).with_hint(missing.fix().to_owned())
+    }
+
     /// Looks for what is missing; blocks.
     fn lacks(&self) -> Vec<Missing> {
-        let (name, mut missing) = (self.kind.as_str(), Vec::new());
+        let mut missing = Vec::new();
         match self.find() {
             Some(program) => {
-                let mut command = self.command(&program);
                 let format = match self.kind {
                     EngineKind::Docker => "{{.Server.Version}}",
                     EngineKind::Podman => "{{.Client.Version}}",
                 };
-                command.args(["version", "--format", format]).stdin(ProcessStdio::null());
-                if !command.output().is_ok_and(|output| output.status.success()) {
+                let image = ["image", "inspect", "--format", "{{.Id}}", "--", &self.image];
+                if let Err(why) = self.ask(&program, &["version", "--format", format]) {
+                    missing.push(why);
+                } else if self.ask(&program, &image).is_err() {
+                    let (name, image) = (self.kind.as_str(), &self.image);
                     missing.push(Missing::new(
-                        format!("a {name} that answers"),
-                        format!("start it, and look whether you may use it: {name} version"),
+                        format!("the image {image}"),
+                        format!("{name} pull {image}"),
                     ));
                 }
             }
-            None => missing.push(Missing::new(
-                name,
-                format!(
-                    "install the package {} ({name})",
-                    match self.kind {
-                        EngineKind::Docker => "docker.io",
-                        EngineKind::Podman => "podman",
-                    }
-                ),
-            )),
+            None => missing.push(self.absent()),
         }
         match is_static(&self.bridge) {
             Ok(true) => {}
@@ -187,7 +231,12 @@ impl Engine {
                     "a moat-bridge that runs in other images than this system ({})",
                     self.bridge.display()
                 ),
-                "build it with RUSTFLAGS=\"-C target-feature=+crt-static\" and --target",
+                format!(
+                    "RUSTFLAGS=\"-C target-feature=+crt-static\" cargo install moat-bridge \
+                     --target {}-unknown-linux-gnu, then: export \
+                     MOAT_BRIDGE=~/.cargo/bin/moat-bridge",
+                    std::env::consts::ARCH
+                ),
             )),
             Err(error) => missing.push(Missing::new(
                 format!("moat-bridge at {} ({error})", self.bridge.display()),
@@ -200,9 +249,7 @@ impl Engine {
     /// Prepares the client; blocks.
     fn prepare(&self, spec: &ContainerSpec) -> Result<Ready> {
         let name = self.kind.as_str();
-        let program = self.find().ok_or_else(|| {
-            RunError::new(RunErrorKind::SandboxMissing, format!("{name} is not installed"))
-        })?;
+        let program = self.find().ok_or_else(|| self.lacks_one(&self.absent()))?;
         let Way::Socket { path: socket, .. } = &spec.way else {
             return Err(RunError::new(
                 RunErrorKind::InvalidInput,
@@ -210,34 +257,52 @@ impl Engine {
             ));
         };
         let binds = binds::checked(&spec.binds, self.home.as_deref())?;
-        let environment = socket.with_file_name("environment");
         let publish = socket.with_file_name("publish.sock");
+        let files = Files::beside(socket);
+        let user = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        let ids = self.ids(&program)?;
+        let made = files.users(ids, user, spec).map_err(io_failed)?;
+        let is_inherited = spec.stdio == Stdio::Inherit && terminal::is_here();
         let container = Container {
             kind: self.kind,
             image: &self.image,
             bridge: &self.bridge,
-            environment: &environment,
+            environment: &files.environment(),
+            made: &made,
             publish: &publish,
             binds: &binds,
             limits: &self.limits,
             options: &self.run_options,
-            user: (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()),
-            terminal: spec.stdio == Stdio::Inherit && super::terminal::is_here(),
+            user,
+            ids,
+            terminal: is_inherited,
             ulimits: possible(&self.limits),
         };
         let arguments = container.arguments(spec)?;
-        write_environment(&environment, &container.environment(spec)).map_err(io_failed)?;
+        files.write_environment(&container.environment(spec)).map_err(io_failed)?;
         let mut command = self.command(&program);
         command.args(arguments);
-        let mut streams = None;
-        if spec.stdio == Stdio::Captured {
-            let (standard, prepared) = streams::prepare(spec.stdio).map_err(io_failed)?;
-            standard.give_to(&mut command);
-            streams = Some(prepared);
-        }
-        let remote = Client { engine: self.clone(), program, container: container.name(spec) };
-        Ok(Ready { command, streams, publish, remote: Arc::new(remote) })
+        let streams = give_streams(&mut command, spec.stdio, is_inherited).map_err(io_failed)?;
+        let container = container.name(spec);
+        Ok(Ready { command, streams, publish, program, container })
     }
+}
+
+/// Gives the engine's client its streams, unless it has the person's terminal: then that is its own,
+/// as it makes another one for the container.
+fn give_streams(
+    command: &mut Command,
+    stdio: Stdio,
+    is_inherited: bool,
+) -> io::Result<Option<streams::Prepared>> {
+    if is_inherited {
+        return Ok(None);
+    }
+    // Keys of the person's terminal are for this process, which passes them on.
+    command.process_group(0);
+    let (standard, prepared) = streams::prepare(stdio)?;
+    standard.give_to(command);
+    Ok(Some(prepared))
 }
 
 /// Returns what of these limits this user may give, by the engines' names.
@@ -253,7 +318,8 @@ struct Ready {
     command: Command,
     streams: Option<streams::Prepared>,
     publish: PathBuf,
-    remote: Arc<Client>,
+    program: PathBuf,
+    container: String,
 }
 
 impl Sandbox for Engine {
@@ -280,99 +346,27 @@ impl Sandbox for Engine {
 
 async fn start(engine: Engine, spec: ContainerSpec) -> Result<Running> {
     let (stdio, ports) = (spec.stdio, spec.publish.clone());
-    let ready = spawn_blocking(move || engine.prepare(&spec)).await.map_err(io::Error::other);
-    let Ready { command, streams, publish, remote } = ready.map_err(io_failed)??;
+    let preparing = engine.clone();
+    let ready = spawn_blocking(move || preparing.prepare(&spec)).await.map_err(io::Error::other);
+    let Ready { command, streams, publish, program, container } = ready.map_err(io_failed)??;
     // The container outlives its client: this connection is how the bridge sees the host's end.
-    let task = publish::serve(&publish, &ports).await?;
-    let hear = |which: &[Signal]| match stdio {
-        Stdio::Inherit => Heard::of(which).map_err(io_failed),
-        Stdio::Captured => Heard::of(&[]).map_err(io_failed),
+    let (task, arrived) = publish::serve(&publish, &ports).await?;
+    let heard = match stdio {
+        Stdio::Inherit => Heard::of(&PASSED),
+        Stdio::Captured => Heard::of(&[]),
     };
-    // The client gets keys of the terminal itself, and passes those signals on.
-    let passed = hear(&[Signal::Terminate, Signal::Hangup])?;
-    let survived = hear(&[Signal::Interrupt, Signal::Quit])?;
+    let heard = heard.map_err(io_failed)?;
     let process = process::start(command, None).await.map_err(io_failed)?;
-    let mut running = Running::new(process).task(task).remote(remote).refused_by(REFUSED);
+    let client = Client { engine, program, container, arrived: Arc::clone(&arrived) };
+    let mut running = Running::new(process).task(task).remote(Arc::new(client));
+    running = running.refused_by(REFUSED, arrived);
     if let Some(streams) = streams {
         running = running.streams(streams.begin().map_err(io_failed)?);
     }
-    running = running.pass_signals(passed).survive_signals(survived);
-    Ok(running)
-}
-
-/// The engine's program as the way to a container.
-#[derive(Debug)]
-struct Client {
-    engine: Engine,
-    program: PathBuf,
-    container: String,
-}
-
-impl Remote for Client {
-    fn signal(&self, signal: Signal) -> io::Result<()> {
-        let mut command = self.engine.command(&self.program);
-        match signal {
-            Signal::Kill => command.args(["rm", "--force"]),
-            signal => command.args(["kill", "--signal", signal.name()]),
-        };
-        command.arg(&self.container);
-        command.stdin(ProcessStdio::null()).stdout(ProcessStdio::null());
-        let mut child = command.stderr(ProcessStdio::null()).spawn()?;
-        std::thread::Builder::new().name("moat-engine".into()).spawn(move || child.wait())?;
-        Ok(())
-    }
-}
-
-/// Writes variables where the engine's client reads them; the container does not see the file.
-fn write_environment(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    io::Write::write_all(&mut file, text.as_bytes())
-}
-
-/// Whether a program of 64 bit needs no interpreter, by its program headers (System V ABI).
-fn is_static(program: &Path) -> io::Result<bool> {
-    const INTERPRETER: u32 = 3;
-    let mut head = Vec::new();
-    fs::File::open(program)?.take(4096).read_to_end(&mut head)?;
-    let short = || io::Error::other("it is no program of Linux");
-    let number = |at: usize, length: usize| {
-        let bytes = head.get(at..at + length).ok_or_else(short)?;
-        // All that we run on is little-endian.
-        Ok::<_, io::Error>(
-            bytes.iter().rev().fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte)),
-        )
-    };
-    if !head.starts_with(b"\x7fELF\x02") {
-        return Err(short());
-    }
-    let (start, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
-    for index in 0..count {
-        if number(start + index * size, 4)? == INTERPRETER as usize {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(running.pass_signals(heard))
 }
 
 fn io_failed(error: io::Error) -> RunError {
     RunError::new(RunErrorKind::SandboxFailed, format!("the container did not start: {error}"))
         .with_source(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_with_an_interpreter_are_told_apart() {
-        assert!(!is_static(Path::new("/proc/self/exe")).unwrap());
-        assert!(is_static(Path::new("/etc/passwd")).is_err());
-        let mut program = b"\x7fELF\x02".to_vec();
-        program.resize(64, 0);
-        let name = std::env::temp_dir().join(format!("moat-elf-{}", std::process::id()));
-        fs::write(&name, program).unwrap();
-        assert!(is_static(&name).unwrap());
-        fs::remove_file(name).unwrap();
-    }
 }

@@ -34,11 +34,16 @@ pub struct Installed {
 impl Installed {
     /// Finds a program on the person's `PATH`, with the interpreters that it names. Nothing when
     /// there is none, and nothing when every sandbox has it.
+    ///
+    /// Relative entries of the path do not count, nor does what stands in a `foreign` directory, such
+    /// as the workspace, or leads there: a script from there would name what of the host is shown.
     #[must_use]
-    pub fn find(name: &str, path: &OsStr, home: Option<&Path>) -> Vec<Self> {
-        let mut found = Vec::new();
-        search(name, path, home, DEPTH, &mut found);
-        found
+    pub fn find(name: &str, path: &OsStr, home: Option<&Path>, foreign: &[PathBuf]) -> Vec<Self> {
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let foreign: Vec<_> = foreign.iter().map(|directory| real(directory)).collect();
+        let mut search = Search { path, home, foreign: &foreign, found: Vec::new() };
+        search.add(name, DEPTH);
+        search.found
     }
 
     /// Returns the name.
@@ -79,28 +84,53 @@ impl Installed {
     }
 }
 
-fn search(name: &str, path: &OsStr, home: Option<&Path>, depth: usize, found: &mut Vec<Installed>) {
-    if name.contains('/') || found.iter().any(|known| known.name == name) {
-        return;
-    }
-    let programs = std::env::split_paths(path).map(|directory| directory.join(name));
-    let Some(program) = programs.into_iter().find(|program| is_program(program)) else { return };
-    let Ok(real) = fs::canonicalize(&program) else { return };
-    if is_system(&program) && is_system(&real) {
-        return;
-    }
-    let mut shown = vec![needs(&real, home)];
-    match interpreter(&real) {
-        Some(Interpreter::Named(name)) if depth > 0 => search(&name, path, home, depth - 1, found),
-        Some(Interpreter::At(path)) if !is_system(&path) => {
-            shown.push(needs(&path, home));
-            let real = fs::canonicalize(&path).unwrap_or(path);
-            shown.extend(Some(real).filter(|real| !is_system(real)).map(|real| needs(&real, home)));
+/// The person's programs, and those of them that were found.
+struct Search<'a> {
+    path: &'a OsStr,
+    home: Option<&'a Path>,
+    foreign: &'a [PathBuf],
+    found: Vec<Installed>,
+}
+
+impl Search<'_> {
+    fn add(&mut self, name: &str, depth: usize) {
+        if name.contains('/') || self.found.iter().any(|known| known.name == name) {
+            return;
         }
-        _ => {}
+        let Some((program, real)) = self.locate(name) else { return };
+        if is_system(&program) && is_system(&real) {
+            return;
+        }
+        let mut shown = vec![needs(&real, self.home)];
+        match interpreter(&real) {
+            Some(Interpreter::Named(name)) if depth > 0 => self.add(&name, depth - 1),
+            Some(Interpreter::At(path)) if !is_system(&path) && is_program(&path) => {
+                shown.push(needs(&path, self.home));
+                let real = fs::canonicalize(&path).unwrap_or(path);
+                let real = Some(real).filter(|real| !is_system(real));
+                shown.extend(real.map(|real| needs(&real, self.home)));
+            }
+            _ => {}
+        }
+        shown.dedup();
+        self.found.push(Installed { name: name.to_owned(), program: real, shown });
     }
-    shown.dedup();
-    found.push(Installed { name: name.to_owned(), program: real, shown });
+
+    /// Returns the first program of a name, and what it leads to.
+    fn locate(&self, name: &str) -> Option<(PathBuf, PathBuf)> {
+        let directories = std::env::split_paths(self.path);
+        let mut directories = directories.filter(|directory| directory.is_absolute());
+        directories.find_map(|directory| {
+            let program = Some(directory.join(name)).filter(|program| is_program(program))?;
+            let real = fs::canonicalize(&program).ok()?;
+            let is_own = self.is_own(&fs::canonicalize(directory).ok()?) && self.is_own(&real);
+            is_own.then_some((program, real))
+        })
+    }
+
+    fn is_own(&self, path: &Path) -> bool {
+        !self.foreign.iter().any(|directory| path.starts_with(directory))
+    }
 }
 
 fn is_program(path: &Path) -> bool {
@@ -192,7 +222,7 @@ mod tests {
 
     fn found(home: &Path, name: &str, path: &[&str]) -> Vec<(String, Vec<PathBuf>)> {
         let path = std::env::join_paths(path.iter().map(|directory| home.join(directory))).unwrap();
-        let found = Installed::find(name, &path, Some(home));
+        let found = Installed::find(name, &path, Some(home), &[]);
         found.into_iter().map(|it| (it.name, it.shown)).collect()
     }
 
@@ -218,7 +248,7 @@ mod tests {
         let prefix = home.join(".pyenv/versions/3.13");
         assert_eq!(only("python3", ".pyenv/versions/3.13/bin"), [prefix]);
         assert!(found(&home, "nothing", &["bin"]).is_empty());
-        let system = Installed::find("sh", OsStr::new("/usr/bin:/bin"), Some(&home));
+        let system = Installed::find("sh", OsStr::new("/usr/bin:/bin"), Some(&home), &[]);
         assert!(system.is_empty(), "{system:?}");
     }
 
@@ -243,8 +273,45 @@ mod tests {
         program(&home, "tools/venv/bin/python", "\x7fELF");
         link(&home, ".local/bin/tool", &tool);
         let path = home.join(".local/bin");
-        let found = Installed::find("tool", path.as_os_str(), Some(&home));
+        let found = Installed::find("tool", path.as_os_str(), Some(&home), &[]);
         assert_eq!(found[0].shown, [tool, home.join("tools/venv")]);
+    }
+
+    #[test]
+    fn a_workspace_does_not_choose_what_is_shown() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let workspace = home.join("project");
+        program(&home, ".config/gh/hosts.yml", "secret");
+        program(&home, ".config/gh/bin/gh", "\x7fELF");
+        let script = format!("#!{}\n", home.join(".config/gh/bin/gh").display());
+        let evil = program(&workspace, "node_modules/.bin/claude", &script);
+        link(&home, ".local/bin/linked", &evil);
+        let found = |name: &str, path: &str| {
+            Installed::find(name, OsStr::new(path), Some(&home), std::slice::from_ref(&workspace))
+        };
+        let at = |path: &str| home.join(path).display().to_string();
+        link(&home, "link", &workspace.join("node_modules/.bin"));
+        for path in [at("project/node_modules/.bin"), at("link"), "node_modules/.bin".into()] {
+            assert!(found("claude", &path).is_empty(), "{path}");
+        }
+        assert!(found("linked", &at(".local/bin")).is_empty());
+        let own = program(&home, ".local/share/claude/1", "\x7fELF");
+        link(&home, ".local/bin/claude", &own);
+        let path = [at("project/node_modules/.bin"), at(".local/bin")].join(":");
+        let found = found("claude", &path);
+        assert_eq!((found.len(), found[0].shown()), (1, &[own][..]));
+    }
+
+    #[test]
+    fn an_interpreter_is_a_program() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        fs::write(home.join(".netrc"), "secret").unwrap();
+        let script = format!("#!{}\n", home.join(".netrc").display());
+        let script = program(&home, ".local/share/tool/tool", &script);
+        link(&home, ".local/bin/tool", &script);
+        assert_eq!(found(&home, "tool", &[".local/bin"]), [("tool".into(), vec![script])]);
     }
 
     #[test]

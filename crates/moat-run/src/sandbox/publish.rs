@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ const GREETING: usize = 256;
 struct Shared {
     waiting: Mutex<Waiting>,
     control: AsyncMutex<Option<OwnedWriteHalf>>,
+    arrived: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -40,8 +42,11 @@ struct Waiting {
 }
 
 /// Listens on the socket for the bridge, and on ports of loopback for clients; the task ends all of
-/// it when it is aborted.
-pub(super) async fn serve(socket: &Path, ports: &[(u16, u16)]) -> Result<JoinHandle<()>> {
+/// it when it is aborted. Returns with it what tells whether the bridge was ever there.
+pub(super) async fn serve(
+    socket: &Path,
+    ports: &[(u16, u16)],
+) -> Result<(JoinHandle<()>, Arc<AtomicBool>)> {
     let mut listeners = Vec::new();
     for (host, inside) in ports {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *host));
@@ -57,14 +62,16 @@ pub(super) async fn serve(socket: &Path, ports: &[(u16, u16)]) -> Result<JoinHan
         RunError::new(RunErrorKind::Io, message).with_source(error)
     })?;
     let shared = Arc::<Shared>::default();
-    Ok(tokio::spawn(async move {
+    let arrived = Arc::clone(&shared.arrived);
+    let task = tokio::spawn(async move {
         let mut tasks = JoinSet::new();
         tasks.spawn(accept_bridge(bridge, Arc::clone(&shared)));
         for (listener, port) in listeners {
             tasks.spawn(accept_clients(listener, port, Arc::clone(&shared)));
         }
         while tasks.join_next().await.is_some() {}
-    }))
+    });
+    Ok((task, arrived))
 }
 
 async fn accept_clients(listener: TcpListener, port: u16, shared: Arc<Shared>) {
@@ -125,6 +132,7 @@ async fn greet(mut stream: UnixStream, shared: Arc<Shared>) {
         }
         return;
     }
+    shared.arrived.store(true, Ordering::Relaxed);
     let (mut reader, writer) = stream.into_split();
     {
         let mut control = shared.control.lock().await;

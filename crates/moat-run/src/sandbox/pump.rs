@@ -55,11 +55,44 @@ pub(super) fn until_stopped(mut source: File, mut target: File, stop: Stop) -> i
     })
 }
 
-/// Copies until the source has ended, and says so. What a program has switched on in a terminal by
-/// then is switched off, where `modes` are to be followed.
+/// Copies until the source has ended, and says so. Whoever does not want to see it any more keeps
+/// nobody from saying it.
 pub(super) fn to_the_end(
+    source: impl Read + Send + 'static,
+    target: File,
+) -> io::Result<oneshot::Receiver<()>> {
+    copy(source, target, Refusal::Ignored, None)
+}
+
+/// Copies to a person's screen until the source has ended, switches off what a program has left on in
+/// it, and says so.
+pub(super) fn to_a_screen(
+    source: impl Read + Send + 'static,
+    target: File,
+) -> io::Result<oneshot::Receiver<()>> {
+    copy(source, target, Refusal::Ignored, Some(Modes::default()))
+}
+
+/// Copies until the source has ended or the target takes no more, and says so. Whoever writes into
+/// the source hears of that.
+pub(super) fn while_taken(
+    source: impl Read + Send + 'static,
+    target: File,
+) -> io::Result<oneshot::Receiver<()>> {
+    copy(source, target, Refusal::PassedOn, None)
+}
+
+/// What becomes of a target that takes no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Ignored,
+    PassedOn,
+}
+
+fn copy(
     mut source: impl Read + Send + 'static,
     mut target: File,
+    refusal: Refusal,
     mut modes: Option<Modes>,
 ) -> io::Result<oneshot::Receiver<()>> {
     let (done, end) = oneshot::channel();
@@ -68,18 +101,21 @@ pub(super) fn to_the_end(
         loop {
             match source.read(&mut buffer) {
                 Ok(0) => break,
-                // Whoever does not want to see it any more keeps nobody from saying it.
                 Ok(length) => {
                     if let Some(modes) = &mut modes {
                         modes.see(&buffer[..length]);
                     }
-                    _ = write(&mut target, &buffer[..length]);
+                    let written = write(&mut target, &buffer[..length]);
+                    if written.is_err() && refusal == Refusal::PassedOn {
+                        break;
+                    }
                 }
                 Err(error) if is_temporary(&error) => {}
                 // A terminal whose other end is closed fails instead of ending.
                 Err(_) => break,
             }
         }
+        drop(source);
         if let Some(modes) = modes {
             _ = write(&mut target, modes.undo().as_bytes());
         }

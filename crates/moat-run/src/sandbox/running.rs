@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -124,7 +125,7 @@ pub struct Running {
     process: Process,
     streams: Option<Streams>,
     code: Option<i32>,
-    refused: Option<i32>,
+    refused: Option<(i32, Arc<AtomicBool>)>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -158,9 +159,10 @@ impl Running {
         self
     }
 
-    /// Takes this exit code for one of the program that starts the sandbox.
-    pub(super) fn refused_by(mut self, code: i32) -> Self {
-        self.refused = Some(code);
+    /// Takes this exit code for one of the program that starts the sandbox, unless the bridge was
+    /// there.
+    pub(super) fn refused_by(mut self, code: i32, arrived: Arc<AtomicBool>) -> Self {
+        self.refused = Some((code, arrived));
         self
     }
 
@@ -253,8 +255,15 @@ impl Running {
             .await
             .map_err(|_| failed("the sandbox was lost"))?
             .map_err(|error| failed("the sandbox cannot be waited for").with_source(error))?;
-        if !started || self.refused == Some(code) {
+        let refused = self.refused.as_ref();
+        let is_refused = refused
+            .is_some_and(|(refusal, arrived)| *refusal == code && !arrived.load(Ordering::Relaxed));
+        if !started || is_refused {
             return Err(failed("the sandbox could not be set up"));
+        }
+        if code > 128 {
+            // What starts the sandbox may have been killed, and have left something of it.
+            self.target.kill();
         }
         self.code = Some(code);
         Ok(code)

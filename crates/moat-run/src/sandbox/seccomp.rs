@@ -88,6 +88,19 @@ const TIOCSTI: u64 = 0x5412;
 /// Does the same, and more, on a virtual console.
 const TIOCLINUX: u64 = 0x541c;
 
+/// What changes the mode of a file, and which argument that mode is.
+///
+/// A file with the set-user-ID bit in the workspace would let any other user of the machine, who is in
+/// league with the container, act as the person. Only the mode of a file that is opened anew passes by
+/// these, and writing to it takes the bit away again (`file_remove_privs` in the kernel's fs/inode.c).
+const MODES: &[(libc::c_long, u8)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (libc::SYS_fchmodat2, 2),
+];
+
 /// Families of sockets that are not bound to a network namespace, or that only widen what of the
 /// kernel can be attacked.
 const FAMILIES: [libc::c_int; 2] = [libc::AF_VSOCK, libc::AF_ALG];
@@ -109,6 +122,11 @@ pub(super) fn filters() -> Result<Vec<Vec<u8>>> {
     refused.insert(libc::SYS_ioctl, requests.into_iter().collect::<Result<_>>()?);
     let families = FAMILIES.map(|family| rule(0, SeccompCmpOp::Eq, family.unsigned_abs().into()));
     refused.insert(libc::SYS_socket, families.into_iter().collect::<Result<_>>()?);
+    let set_user_id = u64::from(libc::S_ISUID);
+    for (call, argument) in MODES {
+        let rule = rule(*argument, SeccompCmpOp::MaskedEq(set_user_id), set_user_id)?;
+        refused.insert(*call, vec![rule]);
+    }
     let unknown = UNKNOWN.iter().map(|call| (*call, Vec::new())).collect();
     let mut filters = vec![compile(refused, libc::EPERM)?, compile(unknown, libc::ENOSYS)?];
     for filter in &mut filters {

@@ -11,7 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::modes::Modes;
 use super::pump::{self, Stop};
 
 /// Whether the person sits in front of a terminal, for what they type and for what they see.
@@ -47,8 +46,7 @@ impl Terminal {
         let controller = File::from(self.controller);
         let raw = Raw::begin(self.before)?;
         let stop = Stop::new()?;
-        let modes = Some(Modes::default());
-        let end = pump::to_the_end(controller.try_clone()?, duplicate(&io::stdout())?, modes)?;
+        let end = pump::to_a_screen(controller.try_clone()?, duplicate(&io::stdout())?)?;
         pump::until_stopped(duplicate(&io::stdin())?, controller.try_clone()?, stop.clone())?;
         let mut changed = signal(SignalKind::window_change())?;
         let resize = tokio::spawn(async move {

@@ -21,7 +21,6 @@ use crate::{Result, RunError, RunErrorKind};
 /// Seen with the clients' versions in the book's page on clients, unless it says "by its
 /// documentation".
 pub const VARIABLES: &[(&str, &str)] = &[
-    ("AWS_CA_BUNDLE", "the AWS command and boto3"),
     ("BUNDLE_SSL_CA_CERT", "Ruby's bundler, by its documentation"),
     ("CARGO_HTTP_CAINFO", "cargo, by its documentation"),
     ("CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE", "gcloud, by its documentation"),
@@ -33,7 +32,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("NIX_SSL_CERT_FILE", "Nix and what it builds, by its documentation"),
     ("NODE_EXTRA_CA_CERTS", "Node, Bun, Deno, and the agents that run on them"),
     ("PIP_CERT", "pip"),
-    ("REQUESTS_CA_BUNDLE", "Python's requests"),
+    ("REQUESTS_CA_BUNDLE", "Python's requests, the AWS command, boto3"),
     ("SSL_CERT_FILE", "OpenSSL, Go, Python's ssl and httpx, Ruby, uv, agents"),
     ("npm_config_cafile", "npm, which looks here only where it is configured"),
 ];
@@ -48,8 +47,10 @@ const NODE: &str = "NODE_USE_ENV_PROXY";
 /// The variable that names wget's settings.
 const WGET: &str = "WGETRC";
 
-/// Further variables that a run sets or must not be talked out of.
-const RESERVED: [&str; 6] = ["BASH_ENV", "ENV", "HOME", "LD_AUDIT", "LD_PRELOAD", NODE];
+/// Further variables that a run sets or must not be talked out of. Nothing sets `AWS_CA_BUNDLE`: where
+/// it is set, the SDK for Go refuses to work with a program's own HTTP client.
+const RESERVED: [&str; 7] =
+    ["AWS_CA_BUNDLE", "BASH_ENV", "ENV", "HOME", "LD_AUDIT", "LD_PRELOAD", NODE];
 
 /// Whether a variable belongs to the run, so that neither person nor provider sets it: those of
 /// the proxy and of trust, those of moat, and those that make any program run other code.

@@ -34,6 +34,10 @@ async fn a_container_uses_a_token_that_it_does_not_hold() {
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 
     let (id, Way::Socket { path, .. }) = (run.id().clone(), spec.way.clone()) else { panic!() };
+    let mode = |path: &std::path::Path| {
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777
+    };
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     let metadata = run.stopped(3).await.metadata;
     assert_eq!((metadata.state, metadata.exit_code), (RunState::Stopped, Some(3)));
     assert!(!path.exists());
@@ -62,6 +66,25 @@ async fn without_the_grant_the_vendor_refuses() {
     let answer = ask(run.spec(), None).await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     run.stopped(0).await;
+}
+
+#[tokio::test]
+async fn no_mount_shows_what_the_host_keeps() {
+    let world = World::new(&Canary::new());
+    let state = world.runner.state().path().to_owned();
+    fs::create_dir_all(state.join("credentials")).unwrap();
+    fs::write(state.join("master.key"), "key").unwrap();
+    let link = state.parent().unwrap().join("link");
+    std::os::unix::fs::symlink(state.join("credentials"), &link).unwrap();
+    for source in [state.join("credentials"), state.join("master.key"), state.clone(), link] {
+        let mut request = world.request(&[]);
+        let target = "/shown".parse().unwrap();
+        let access = moat_provider_core::MountAccess::ReadOnly;
+        request.binds.push(moat_run::Bind { source: source.clone(), target, access });
+        let error = world.runner.prepare(request).await.unwrap_err();
+        assert_eq!(error.kind(), RunErrorKind::InvalidInput, "{source:?}");
+        assert!(error.message().contains("cannot be a mount"), "{error}");
+    }
 }
 
 #[tokio::test]

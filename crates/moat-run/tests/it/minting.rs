@@ -9,20 +9,32 @@ use moat_provider_core::*;
 use moat_provider_testkit::Canary;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 
 use crate::support::{HOST, World, ask, assert_no_leak, var};
 
 static NAME: ProviderName = ProviderName::from_static("minter");
 const SESSION: SecretName = SecretName::from_static("session");
 
-/// Mints one session after the other.
+/// Mints one session after the other, as soon as there is one.
 #[derive(Clone, Debug, Default)]
-struct Minter(Arc<Mutex<State>>);
+struct Minter(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    next: Vec<Secret>,
-    revoked: Vec<Secret>,
+    next: Mutex<Vec<Secret>>,
+    /// Hears of each mint that begins.
+    begun: Notify,
+    /// Hears of each session that there is.
+    added: Notify,
+    revoked: Mutex<Vec<Secret>>,
+}
+
+impl State {
+    fn add(&self, session: &Canary) {
+        self.next.lock().unwrap().push(session.secret());
+        self.added.notify_one();
+    }
 }
 
 impl Provider for Minter {
@@ -95,8 +107,14 @@ impl MintingProvider for Minter {
         _: &'a RunContext,
     ) -> BoxFuture<'a, Result<Minted>> {
         Box::pin(async {
-            let session = self.0.lock().unwrap().next.remove(0);
-            Ok(Minted::new([(SESSION, session)].into_iter().collect(), None))
+            self.0.begun.notify_one();
+            loop {
+                let session = self.0.next.lock().unwrap().pop();
+                if let Some(session) = session {
+                    return Ok(Minted::new([(SESSION, session)].into_iter().collect(), None));
+                }
+                self.0.added.notified().await;
+            }
         })
     }
 
@@ -107,7 +125,7 @@ impl MintingProvider for Minter {
         minted: &'a Secrets,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async {
-            self.0.lock().unwrap().revoked.push(minted.require(&SESSION)?.clone());
+            self.0.revoked.lock().unwrap().push(minted.require(&SESSION)?.clone());
             Ok(())
         })
     }
@@ -157,7 +175,7 @@ async fn serve(spec: &moat_run::ContainerSpec, token: &str) -> String {
 async fn a_session_is_minted_used_served_and_revoked_and_the_stored_token_stays_home() {
     let (stored, session) = (Canary::new(), Canary::new());
     let minter = Minter::default();
-    minter.0.lock().unwrap().next.push(session.secret());
+    minter.0.add(&session);
     let world = World::with(&session, |registry| drop(registry.register(minter.clone())));
     world.grant("minter", &stored).await;
     let run = world.runner.prepare(world.request(&["minter"])).await.unwrap();
@@ -168,9 +186,34 @@ async fn a_session_is_minted_used_served_and_revoked_and_the_stored_token_stays_
     let served = serve(run.spec(), var(run.spec(), "MINTER_TOKEN")).await;
     assert!(served.ends_with(session.text()), "{served}");
     assert!(serve(run.spec(), "min_guessed").await.starts_with("HTTP/1.1 401"));
-    assert!(minter.0.lock().unwrap().revoked.is_empty());
+    assert!(minter.0.revoked.lock().unwrap().is_empty());
     run.stopped(0).await;
-    let state = minter.0.lock().unwrap();
-    assert_eq!(state.revoked.len(), 1);
-    assert!(state.revoked[0].same_as(&session.secret()));
+    let revoked = minter.0.revoked.lock().unwrap();
+    assert_eq!(revoked.len(), 1);
+    assert!(revoked[0].same_as(&session.secret()));
+}
+
+#[tokio::test]
+async fn a_request_waits_while_a_session_is_minted_for_what_was_granted_again() {
+    let (first, second) = (Canary::new(), Canary::new());
+    let minter = Minter::default();
+    minter.0.add(&first);
+    let world = World::with(&second, |registry| drop(registry.register(minter.clone())));
+    world.grant("minter", &Canary::new()).await;
+    let run = world.runner.prepare(world.request(&["minter"])).await.unwrap();
+    minter.0.begun.notified().await;
+    world.grant("minter", &Canary::new()).await;
+    world.runner.refresher().ensure_fresh(&"minter".parse().unwrap()).await.unwrap();
+    minter.0.begun.notified().await;
+    let before = world.vendor.requests().len();
+    let spec = run.spec().clone();
+    let asked = tokio::spawn(async move { ask(&spec, None).await });
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.vendor.requests().len(), before, "nothing leaves without a session");
+    minter.0.add(&second);
+    let answer = asked.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    run.stopped(0).await;
 }

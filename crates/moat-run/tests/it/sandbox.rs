@@ -4,6 +4,7 @@ mod bridge;
 mod client;
 mod isolation;
 mod life;
+mod streams;
 mod terminal;
 mod visit;
 mod world;

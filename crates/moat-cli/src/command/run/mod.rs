@@ -1,9 +1,13 @@
 //! `moat run` and `moat AGENT`: from flags and the workspace's file to a sandbox and its exit code.
 
 mod agents;
+mod mounts;
 mod place;
 mod tools;
 mod wanted;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use moat_provider_core::{Answer, GrantRef};
 use moat_run::sandbox::{Running, Sandbox};
@@ -159,11 +163,51 @@ fn report(app: &App<'_>, stopped: &Stopped) {
     if stopped.changed.is_empty() {
         return;
     }
-    let files: Vec<_> =
-        stopped.changed.iter().map(|path| line(&path.display().to_string())).collect();
+    let files = listed(&stopped.changed);
+    // Git itself executes what its configuration names, also to show a difference or a page of text.
+    let first = stopped
+        .changed
+        .first()
+        .map_or_else(String::new, |path| line(&shell_words::quote(&path.display().to_string())));
     app.output.warn(&format!(
-        "the run changed files that programs outside of the sandbox obey: {}. Look at them before \
-         you use this workspace: git diff, git config --list --local",
+        "the run changed files that programs outside of the sandbox obey: {}. Look at them before you \
+         use git or another program in this workspace: cat -v {first}",
         files.join(", ")
     ));
+}
+
+/// How many files of one directory are named.
+const NAMED: usize = 8;
+
+/// Lists files, of each directory only some: many in one do not hide those in another.
+fn listed(files: &[PathBuf]) -> Vec<String> {
+    let mut directories: BTreeMap<&Path, Vec<&PathBuf>> = BTreeMap::new();
+    for file in files {
+        directories.entry(file.parent().unwrap_or(file)).or_default().push(file);
+    }
+    let mut listed = Vec::new();
+    for (directory, files) in directories {
+        let named = files.iter().take(NAMED);
+        listed.extend(named.map(|file| line(&file.display().to_string())));
+        if let Some(more @ 1..) = files.len().checked_sub(NAMED) {
+            listed.push(format!("{more} more in {}", line(&directory.display().to_string())));
+        }
+    }
+    listed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_files_of_one_directory_hide_no_other() {
+        let mut files: Vec<PathBuf> =
+            (0..500).map(|n| format!(".claude/agents/{n}\u{1b}").into()).collect();
+        files.push(".git/hooks/pre-commit".into());
+        let listed = listed(&files);
+        assert_eq!(listed.len(), NAMED + 2);
+        assert_eq!(listed[0], r".claude/agents/0\u{1b}");
+        assert_eq!(listed[NAMED..], ["492 more in .claude/agents", ".git/hooks/pre-commit"]);
+    }
 }

@@ -1,8 +1,9 @@
 //! Programs of the person's own that the sandbox is shown.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
-use moat_provider_core::EnvVar;
+use moat_provider_core::{EnvVar, MountAccess};
 use moat_run::RunRequest;
 use moat_run::sandbox::{INSTALLED, Installed};
 
@@ -23,12 +24,13 @@ pub(super) fn show(
 ) -> Result<()> {
     let path = plain_variable(&*app.system.environment(), "PATH")?.unwrap_or_default();
     let home = person_home(app);
+    let foreign = writable(request);
     let mut installed: Vec<Installed> = Vec::new();
     for name in named.iter().map(String::as_str).chain(agent) {
-        let found = Installed::find(name, OsStr::new(&path), home.as_deref());
-        if found.is_empty() && agent != Some(name) && !is_anywhere(&path, name) {
+        let found = Installed::find(name, OsStr::new(&path), home.as_deref(), &foreign);
+        if found.is_empty() && agent != Some(name) && !is_anywhere(&path, name, &foreign) {
             return Err(CliError::usage(format!("--tool {name}: it is not in your PATH"))
-                .with_hint("name a program, or show a directory: --mount /path:/path"));
+                .with_hint("name a program outside of the workspace, or show a directory: --mount /path:/path"));
         }
         for program in found {
             if !installed.iter().any(|known| known.name() == program.name()) {
@@ -59,6 +61,17 @@ pub(super) fn show(
     Ok(())
 }
 
-fn is_anywhere(path: &str, name: &str) -> bool {
-    std::env::split_paths(path).any(|directory| directory.join(name).is_file())
+/// Returns the directories of the host that the sandbox can write to.
+fn writable(request: &RunRequest) -> Vec<PathBuf> {
+    let binds = request.binds.iter().filter(|bind| bind.access == MountAccess::ReadWrite);
+    let binds = binds.map(|bind| bind.source.clone());
+    std::iter::once(request.workspace.clone()).chain(binds).collect()
+}
+
+fn is_anywhere(path: &str, name: &str, foreign: &[PathBuf]) -> bool {
+    std::env::split_paths(path).any(|directory| {
+        let program = directory.join(name).canonicalize();
+        let is_own = |path: &PathBuf| !foreign.iter().any(|foreign| path.starts_with(foreign));
+        directory.is_absolute() && program.is_ok_and(|path| path.is_file() && is_own(&path))
+    })
 }

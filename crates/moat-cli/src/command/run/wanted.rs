@@ -9,13 +9,13 @@ use moat_provider_core::{
 };
 use moat_proxy::{Mode, Policy};
 use moat_run::sandbox::{Sandbox, WayKind};
-use moat_run::{AgentLaunch, Bind, Home, Place, RunRequest};
+use moat_run::{AgentLaunch, Home, Place, RunRequest};
 
 use super::super::resume::options;
-use super::super::trust::{Asking, agree};
-use super::{agents, tools};
+use super::super::trust::{Asking, agree, trust_command};
+use super::{agents, mounts, tools};
 use crate::app::{App, plain_variable};
-use crate::args::{AgentArgs, ConfigUse, EnvSpec, HomeChoice, MountSpec, RunArgs, SandboxChoice};
+use crate::args::{AgentArgs, ConfigUse, EnvSpec, HomeChoice, RunArgs, SandboxChoice};
 use crate::config::{McpServer, WorkspaceConfig};
 use crate::error::{CliError, Result};
 
@@ -127,8 +127,11 @@ impl Wanted {
         };
         request.ambient = ambient(app, &request.place)?;
         request.env = env(app, &args.env, &config.env)?;
-        for mount in config.mounts.iter().chain(&args.mounts) {
-            request.binds.push(bind(mount)?);
+        for mount in &config.mounts {
+            request.binds.push(mounts::asked(mount)?);
+        }
+        for mount in &args.mounts {
+            request.binds.push(mounts::typed(mount)?);
         }
         let publish = config.publish.iter().chain(&args.publish);
         request.publish = publish.map(|port| (port.host, port.container)).collect();
@@ -159,7 +162,17 @@ async fn config(app: &App<'_>, args: &RunArgs) -> Result<(WorkspaceConfig, PathB
         ConfigUse::Ask => Asking::Person,
     };
     let config = WorkspaceConfig::read(&workspace)?.unwrap_or_default();
-    agree(app, &workspace, &config.asks(), how).await?;
+    let mut asks = config.asks();
+    let mut fix = trust_command(&workspace);
+    if args.sandbox == Some(SandboxChoice::None) {
+        let further = config.asks_without_sandbox();
+        if !further.is_empty() {
+            // `moat trust` is about runs in a sandbox.
+            fix = "moat run --trust-config".to_owned();
+        }
+        asks.extend(further);
+    }
+    agree(app, &workspace, &asks, how, &fix).await?;
     Ok((config, workspace))
 }
 
@@ -228,13 +241,6 @@ fn env(app: &App<'_>, typed: &[EnvSpec], file: &[EnvVar]) -> Result<Vec<EnvVar>>
 )]
 fn plain(value: &Secret) -> String {
     value.expose().to_owned()
-}
-
-fn bind(mount: &MountSpec) -> Result<Bind> {
-    let source = mount.source.canonicalize().map_err(|error| {
-        CliError::usage(format!("{} cannot be mounted", mount.source.display())).with_source(&error)
-    })?;
-    Ok(Bind { source, target: mount.target.clone(), access: mount.access })
 }
 
 fn mcp(

@@ -16,13 +16,40 @@ use crate::{Bind, ContainerSpec};
 const UNPRIVILEGED: u32 = 1000;
 
 /// Files of `/proc` that tell about the host, or about keys of the person's session.
-const MASKED: [&str; 6] = [
+const MASKED: [&str; 13] = [
     "/proc/kcore",
     "/proc/key-users",
     "/proc/keys",
+    "/proc/kmsg",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
     "/proc/latency_stats",
+    "/proc/pagetypeinfo",
     "/proc/sched_debug",
+    "/proc/slabinfo",
     "/proc/timer_list",
+    "/proc/vmallocinfo",
+];
+
+/// What of `/proc` steers the kernel of the whole machine. Who may write there is decided by the
+/// user on the host: when the person is root, the user in the container may, without a capability
+/// (proc_sys_permission in the kernel's fs/proc/proc_sysctl.c).
+///
+/// Bubblewrap means to protect some of it, and looks at the modes of directories, which no sysctl
+/// needs.
+const STEERING: [&str; 11] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/bus",
+    "/proc/driver",
+    "/proc/dynamic_debug",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/mtrr",
+    "/proc/scsi",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
 ];
 
 /// How many bytes `/run` takes.
@@ -40,6 +67,8 @@ pub(super) struct Facts {
     etc: Vec<(&'static str, Option<PathBuf>)>,
     /// What there is of [`MASKED`]: bubblewrap cannot make files in `/proc`.
     masked: Vec<&'static str>,
+    /// What there is of [`STEERING`].
+    steering: Vec<&'static str>,
 }
 
 /// Files of the run that every container has.
@@ -60,6 +89,7 @@ impl Facts {
             system: existing(&lookup::SYSTEM),
             etc: existing(etc::ALLOWED),
             masked: MASKED.into_iter().filter(|path| Path::new(path).exists()).collect(),
+            steering: STEERING.into_iter().filter(|path| Path::new(path).exists()).collect(),
         }
     }
 }
@@ -133,6 +163,9 @@ impl Arguments {
             }
         }
         self.add(["--proc", "/proc"]);
+        for path in &facts.steering {
+            self.add(["--ro-bind", path, path]);
+        }
         for path in &facts.masked {
             // It is bound without devices, and so cannot even be opened.
             self.add(["--ro-bind", "/dev/null", path]);
