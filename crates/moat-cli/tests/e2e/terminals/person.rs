@@ -122,6 +122,18 @@ impl Person {
         panic!("{line:?} cannot be typed:\n{}", self.screen());
     }
 
+    /// Says a line until the answer stands on the screen.
+    pub(crate) async fn repeats(&mut self, line: &str, answer: &str) {
+        for _ in 0..TRIES {
+            self.writes(line).await;
+            self.types(ENTER);
+            if self.comes(STEP, |screen| shows(screen, answer)).await {
+                return;
+            }
+        }
+        panic!("{answer:?} does not come:\n{}", self.screen());
+    }
+
     /// Presses a key until a text stands on the screen: a question that has just appeared may not take
     /// keys yet.
     pub(crate) async fn presses(&mut self, key: &str, text: &str) {
