@@ -7,7 +7,6 @@ use crate::host::{Instance, InstanceKind};
 
 const POST: &[Method] = &[Method::POST];
 const PUT: &[Method] = &[Method::PUT];
-const PATCH: &[Method] = &[Method::PATCH];
 const POST_PATCH: &[Method] = &[Method::POST, Method::PATCH];
 const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
 const CHANGE: &[Method] = &[Method::POST, Method::PUT, Method::PATCH];
@@ -28,7 +27,7 @@ const REST: &[Row] = &[
     (POST, "/repos/*/*/keys", "a deploy key"),
     (POST_PATCH, "/repos/*/*/hooks", "a webhook of a repository"),
     (PUT, "/repos/*/*/collaborators", "another account's access to a repository"),
-    (PATCH, "/repos/*/*/invitations", "another account's access to a repository"),
+    (POST_PATCH, "/repos/*/*/invitations", "another account's access to a repository"),
     (POST, "/repos/*/*/transfer", "another account's ownership of a repository"),
     (POST_PATCH, "/orgs/*/hooks", "a webhook of an organization"),
     (POST, "/orgs/*/invitations", "another account's membership of an organization"),
