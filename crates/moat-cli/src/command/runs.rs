@@ -16,7 +16,13 @@ const COMMAND: usize = 60;
 /// Lists the runs, the latest first.
 pub(super) fn runs(app: &App<'_>) -> Result<()> {
     let state = StateDir::new(app.system.home()?);
-    let (runs, now) = (all(app, &state)?, app.now());
+    let (mut runs, now) = (all(app, &state)?, app.now());
+    for run in runs.iter_mut().filter(|run| run.state == RunState::Running) {
+        // A process that is killed cannot write down that it was.
+        if !state.is_alive(&run.id)? {
+            run.state = RunState::Killed;
+        }
+    }
     if runs.is_empty() {
         app.output.note("There was no run yet. To start one: moat run -- COMMAND");
     }

@@ -116,6 +116,8 @@ fn a_run_that_died_is_named() {
     let [result, detail, fix] = check(&moat, "runs");
     assert_eq!((&*result, &*detail), ("warning", "died before their end: run-a1"));
     assert!(fix.starts_with("moat stop run-a1"), "{fix}");
+    let runs = moat.run(&["runs", "--json"]).succeeded().json();
+    assert_eq!(runs["runs"][0]["state"], "killed");
     moat.run(&["stop", "run-a1"]).succeeded();
     assert_eq!(check(&moat, "runs")[0], "ok");
 }
