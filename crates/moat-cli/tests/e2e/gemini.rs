@@ -15,7 +15,7 @@ fn gemini() -> Agent {
 }
 
 /// Makes a machine whose person has granted a key.
-async fn machine() -> (Machine, Arc<Google>) {
+pub(crate) async fn machine() -> (Machine, Arc<Google>) {
     let google = Arc::new(Google::new());
     let machine = Machine::with([google.clone() as Arc<dyn Double>]).await;
     google.grant_key(&machine).await;

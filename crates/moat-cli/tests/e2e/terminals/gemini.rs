@@ -1,13 +1,9 @@
 //! Gemini CLI.
 
-use std::sync::Arc;
-
 use super::Dialogue;
 use super::person::CTRL_C;
 use crate::agents::Agent;
-use crate::google::Google;
-use crate::machine::Machine;
-use crate::vendor::Double;
+use crate::gemini::machine;
 
 fn gemini() -> Dialogue {
     Dialogue {
@@ -19,13 +15,6 @@ fn gemini() -> Dialogue {
         leave: "/quit",
         quit: (CTRL_C, "Press Ctrl+C again to exit"),
     }
-}
-
-async fn machine() -> (Machine, Arc<Google>) {
-    let google = Arc::new(Google::new());
-    let machine = Machine::with([google.clone() as Arc<dyn Double>]).await;
-    google.grant_key(&machine).await;
-    (machine, google)
 }
 
 #[tokio::test]

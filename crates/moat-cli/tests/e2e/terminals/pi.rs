@@ -1,13 +1,9 @@
 //! Pi.
 
-use std::sync::Arc;
-
 use super::Dialogue;
 use super::person::{CTRL_C, ESCAPE};
 use crate::agents::Agent;
-use crate::google::Google;
-use crate::machine::Machine;
-use crate::vendor::Double;
+use crate::gemini::machine;
 
 const GEMINI: &[&str] = &["--grant", "gemini"];
 
@@ -23,17 +19,10 @@ fn pi() -> Dialogue {
     }
 }
 
-async fn machine() -> Machine {
-    let google = Arc::new(Google::new());
-    let machine = Machine::with([google.clone() as Arc<dyn Double>]).await;
-    google.grant_key(&machine).await;
-    machine
-}
-
 #[tokio::test]
 #[ignore = "needs bubblewrap and Pi; run cargo xtask e2e"]
 async fn a_day_with_a_key() {
-    let machine = machine().await;
+    let (machine, _) = machine().await;
     let before = machine.vendor.asked("key");
     let shown = pi().day(&machine, GEMINI).await;
     assert!(machine.vendor.asked("key") > before, "{shown}");
@@ -42,7 +31,7 @@ async fn a_day_with_a_key() {
 #[tokio::test]
 #[ignore = "needs bubblewrap and Pi; run cargo xtask e2e"]
 async fn a_key_that_was_revoked_says_what_to_do() {
-    let machine = machine().await;
+    let (machine, _) = machine().await;
     machine.vendor.revoke_all();
     let mut person = pi().begin(&machine, GEMINI).await;
     pi().says(&mut person, "hello", "moat grant gemini").await;
